@@ -1,0 +1,5 @@
+//! Configuration: one TOML file, over it environment variables, over them flags.
+
+pub mod tracing;
+
+pub use tracing::{AppSpanDuplicates, ConnectionStrategy, Tracing, TracingSource};

@@ -1,0 +1,91 @@
+//! The `[tracing]` table: the original's tunables under their own names (algorithm 0.4).
+
+use serde::{Deserialize, Serialize};
+
+/// How a trace is searched and assembled.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tracing {
+    /// Most rows of one search query. At least 1.
+    pub l7_tracing_limit: u32,
+    /// Search rounds of a request that does not say. At least 1.
+    pub max_iteration: u32,
+    /// Time tolerance of network-span matching of a request that does not say, in µs. At least 1.
+    pub network_delay_us: i64,
+    /// Largest clock offset between hosts of a request that does not say, in µs. At least 1.
+    pub host_clock_offset_us: i64,
+    /// Follow rows of other trace ids than the request's (R-SEARCH-5, R-SEARCH-11).
+    pub allow_multiple_trace_ids_in_tracing_result: bool,
+    /// Keys that the search follows. Empty means trace_id, syscall, tcp_seq, x_request_id; dns is opt-in.
+    pub tracing_source: Vec<TracingSource>,
+    /// Optional connection scenarios 7 and 8 (R-CONN).
+    pub span_set_connection_strategies: Vec<ConnectionStrategy>,
+    /// Seconds by which the lookup by trace id looks further than the request's own time (R-SEARCH-3).
+    pub iteration_expand_time_range: u32,
+    /// What becomes of a request span that the flow log holds too (same trace id and span id).
+    pub app_span_duplicates: AppSpanDuplicates,
+}
+
+impl Default for Tracing {
+    fn default() -> Self {
+        Tracing {
+            l7_tracing_limit: 1000,
+            max_iteration: 30,
+            network_delay_us: 3_000_000,
+            host_clock_offset_us: 10_000,
+            allow_multiple_trace_ids_in_tracing_result: false,
+            tracing_source: Vec::new(),
+            span_set_connection_strategies: Vec::new(),
+            iteration_expand_time_range: 0,
+            app_span_duplicates: AppSpanDuplicates::Merge,
+        }
+    }
+}
+
+impl Tracing {
+    /// Whether the search follows this kind of key.
+    pub fn follows(&self, source: TracingSource) -> bool {
+        if self.tracing_source.is_empty() { source != TracingSource::Dns } else { self.tracing_source.contains(&source) }
+    }
+
+    /// Whether an optional connection scenario is on.
+    pub fn connects(&self, strategy: ConnectionStrategy) -> bool {
+        self.span_set_connection_strategies.contains(&strategy)
+    }
+}
+
+/// A kind of key that ties rows together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TracingSource {
+    /// Trace ids.
+    TraceId,
+    /// Syscall trace ids.
+    Syscall,
+    /// TCP sequence numbers.
+    TcpSeq,
+    /// X-Request-IDs.
+    XRequestId,
+    /// Request ids of DNS.
+    Dns,
+}
+
+/// An optional connection scenario.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionStrategy {
+    /// Scenario 7: network span sets of one trace id, client to server.
+    NetSpanCToSViaTraceId,
+    /// Scenario 8: process span sets of one trace id, server to client.
+    SysSpanSToCViaTraceId,
+}
+
+/// What becomes of a request span that the flow log holds too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppSpanDuplicates {
+    /// One span: the caller's times and kind, the row's other fields and its `_ids`.
+    Merge,
+    /// Two spans, as the original has it.
+    Keep,
+}

@@ -1,0 +1,11 @@
+//! Trace Completion: an APM sends a few application spans of one trace, and gets them back with the
+//! system and network spans that DeepFlow recorded around them, as one call tree.
+//!
+//! `ARCHITECTURE.md` is the map.
+
+pub mod completion;
+pub mod config;
+pub mod engine;
+pub mod flow;
+pub mod search;
+pub mod store;
