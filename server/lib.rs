@@ -7,5 +7,6 @@ pub mod completion;
 pub mod config;
 pub mod engine;
 pub mod flow;
+pub mod relation;
 pub mod search;
 pub mod store;
