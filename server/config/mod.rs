@@ -2,4 +2,4 @@
 
 pub mod tracing;
 
-pub use tracing::{AppSpanDuplicates, ConnectionStrategy, Tracing, TracingSource};
+pub use tracing::{AppSpanDuplicates, Compatibility, ConnectionStrategy, Tracing, TracingSource};

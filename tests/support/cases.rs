@@ -9,7 +9,7 @@ use std::{
 use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use trace_completion::{
-    config::{AppSpanDuplicates, Tracing},
+    config::{AppSpanDuplicates, Compatibility, Tracing},
     flow::{AppSpan, CompletionRequest, SpanKind},
     store::StoredRow,
 };
@@ -61,6 +61,7 @@ pub fn tracing(case: &Value) -> Tracing {
         span_set_connection_strategies: serde_json::from_value(list("span_set_connection_strategies")).unwrap(),
         iteration_expand_time_range: number("iteration_expand_time_range", 0) as u32,
         app_span_duplicates: AppSpanDuplicates::Keep,
+        compatibility: Compatibility::Original,
         ..defaults
     }
 }
