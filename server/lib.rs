@@ -3,6 +3,7 @@
 //!
 //! `ARCHITECTURE.md` is the map.
 
+pub mod api;
 pub mod completion;
 pub mod config;
 pub mod engine;

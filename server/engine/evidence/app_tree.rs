@@ -13,6 +13,8 @@ pub(super) struct AppTree {
     pub(super) nodes: Vec<u32>,
     /// The span that each names as its parent, if it is there.
     parent: Vec<Option<u32>>,
+    /// The span at which each one's process was entered: itself, or an ancestor.
+    top: Vec<u32>,
     /// By span id.
     by_span_id: FxHashMap<Text, Vec<u32>>,
 }
@@ -28,13 +30,39 @@ impl AppTree {
                 by_span_id.entry(id).or_default().push(node);
             }
         }
-        let mut tree = AppTree { nodes, parent: vec![None; flows.len()], by_span_id };
+        let mut tree = AppTree { nodes, parent: vec![None; flows.len()], top: (0..flows.len() as u32).collect(), by_span_id };
         for at in 0..tree.nodes.len() {
             let node = tree.nodes[at];
             let flow = &flows[node as usize];
             tree.parent[node as usize] = tree.with_span_id(flow.key().parent_span_id, node, flows);
         }
+        tree.find_tops(flows);
         tree
+    }
+
+    /// In a ring of parents, the first one met is the top of all.
+    fn find_tops(&mut self, flows: &[Flow]) {
+        let mut done = vec![false; flows.len()];
+        for at in 0..self.nodes.len() {
+            let mut way = Vec::new();
+            let mut node = self.nodes[at];
+            while !std::mem::replace(&mut done[node as usize], true) {
+                way.push(node);
+                match self.local_parent(node, flows) {
+                    Some(parent) => node = parent,
+                    None => break,
+                }
+            }
+            let top = self.top[node as usize];
+            for node in way {
+                self.top[node as usize] = top;
+            }
+        }
+    }
+
+    /// The span at which the process was entered.
+    pub(super) fn top(&self, node: u32) -> u32 {
+        self.top[node as usize]
     }
 
     /// The application span with this id in the trace of `other`, which it is not: one of the request

@@ -62,13 +62,104 @@ fn exchange(flows: &[Flow], set: &NetworkSet) -> Option<Exchange> {
     })
 }
 
-/// Exchanges by the span id that they carry; those without one are left out.
-pub(super) fn by_span_id(exchanges: &[Exchange]) -> FxHashMap<Text, Vec<u32>> {
-    let mut files: FxHashMap<Text, Vec<u32>> = FxHashMap::default();
-    for (exchange, i) in exchanges.iter().zip(0u32..) {
-        if !exchange.span_id.is_empty() {
-            files.entry(exchange.span_id).or_default().push(i);
+/// Exchanges, filed by where they arrive and what they carry; each file by the start of their tails.
+pub(super) struct Arrivals<'a> {
+    flows: &'a [Flow],
+    exchanges: &'a [Exchange],
+    by_span_id: Files<Text>,
+    by_end_and_span_id: Files<(End, Text)>,
+    by_end_and_x_request_id: Files<(End, Text)>,
+    by_end_and_trace_id: Files<(End, Text)>,
+}
+
+type Files<K> = FxHashMap<K, Vec<u32>>;
+
+impl<'a> Arrivals<'a> {
+    pub(super) fn of(flows: &'a [Flow], exchanges: &'a [Exchange]) -> Self {
+        let mut arrivals = Arrivals {
+            flows,
+            exchanges,
+            by_span_id: Files::default(),
+            by_end_and_span_id: Files::default(),
+            by_end_and_x_request_id: Files::default(),
+            by_end_and_trace_id: Files::default(),
+        };
+        // Flows stand in the order of their start.
+        let mut order: Vec<u32> = (0..exchanges.len() as u32).collect();
+        order.sort_unstable_by_key(|&i| exchanges[i as usize].tail);
+        for i in order {
+            let exchange = &exchanges[i as usize];
+            if !exchange.span_id.is_empty() {
+                arrivals.by_span_id.entry(exchange.span_id).or_default().push(i);
+            }
+            let Some(end) = exchange.ends[1] else { continue };
+            if !exchange.span_id.is_empty() {
+                arrivals.by_end_and_span_id.entry((end, exchange.span_id)).or_default().push(i);
+            }
+            let [x0, x1] = exchange.x_request_ids;
+            for id in [x0, if x0 == x1 { Text::EMPTY } else { x1 }] {
+                if !id.is_empty() {
+                    arrivals.by_end_and_x_request_id.entry((end, id)).or_default().push(i);
+                }
+            }
+            for id in exchange.trace_ids.iter() {
+                arrivals.by_end_and_trace_id.entry((end, id)).or_default().push(i);
+            }
         }
+        arrivals
     }
-    files
+
+    /// The exchanges that carry a span id.
+    pub(super) fn with_span_id(&self, span_id: Text) -> &[u32] {
+        self.by_span_id.get(&span_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The exchange that arrives at `end` with this span id, and of those that fit the latest.
+    pub(super) fn at_with_span_id(&self, end: End, id: Text, inner: &Inner<'_>) -> Option<u32> {
+        self.latest(self.by_end_and_span_id.get(&(end, id))?, inner)
+    }
+
+    /// The same with an X-Request-ID.
+    pub(super) fn at_with_x_request_id(&self, end: End, id: Text, inner: &Inner<'_>) -> Option<u32> {
+        self.latest(self.by_end_and_x_request_id.get(&(end, id))?, inner)
+    }
+
+    /// The same with one of these trace ids.
+    pub(super) fn at_in_trace(&self, end: End, ids: &TraceIds, inner: &Inner<'_>) -> Option<u32> {
+        let files = ids.iter().filter_map(|id| self.by_end_and_trace_id.get(&(end, id)));
+        files.filter_map(|file| self.latest(file, inner)).max_by_key(|&i| self.exchanges[i as usize].tail)
+    }
+
+    fn latest(&self, file: &[u32], inner: &Inner<'_>) -> Option<u32> {
+        let tail = |i: u32| &self.flows[self.exchanges[i as usize].tail as usize];
+        let from_us = inner.flow.key().start_us.saturating_add(inner.slack_us);
+        let until = file.partition_point(|&i| tail(i).key().start_us <= from_us);
+        let fits = |i: &&u32| {
+            self.exchanges[**i as usize].head != inner.head && inner.is_within(tail(**i))
+        };
+        file[..until].iter().rev().find(fits).copied()
+    }
+}
+
+/// A span for which something around it is looked for.
+pub(super) struct Inner<'a> {
+    /// The span.
+    pub(super) flow: &'a Flow,
+    /// The head of its own exchange, which is no answer.
+    pub(super) head: u32,
+    /// How far its clock may be off, in µs.
+    pub(super) slack_us: i64,
+}
+
+impl Inner<'_> {
+    /// Whether `outer` is around the span: exactly where one agent saw both.
+    pub(super) fn is_within(&self, outer: &Flow) -> bool {
+        if outer.key().agent == self.flow.key().agent && outer.is_app() == self.flow.is_app() {
+            return outer.covers_or_lost(self.flow);
+        }
+        let (o, i) = (outer.key(), self.flow.key());
+        let lost = !outer.is_app() && outer.row.duration_us == 0;
+        o.start_us.saturating_sub(self.slack_us) <= i.start_us
+            && (lost || o.end_us.saturating_add(self.slack_us) >= i.end_us)
+    }
 }

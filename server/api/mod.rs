@@ -1,0 +1,3 @@
+//! x
+pub mod answer;
+pub mod proto;
