@@ -3,9 +3,11 @@
 //!
 //! `ARCHITECTURE.md` is the map.
 
+pub mod api;
 pub mod completion;
 pub mod config;
 pub mod engine;
 pub mod flow;
 pub mod search;
 pub mod store;
+pub mod telemetry;
