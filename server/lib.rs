@@ -8,6 +8,7 @@ pub mod completion;
 pub mod config;
 pub mod engine;
 pub mod flow;
+pub mod relation;
 pub mod search;
 pub mod store;
 pub mod telemetry;

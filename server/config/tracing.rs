@@ -22,6 +22,10 @@ pub struct Tracing {
     pub span_set_connection_strategies: Vec<ConnectionStrategy>,
     /// Seconds by which the lookup by trace id looks further than the request's own time (R-SEARCH-3).
     pub iteration_expand_time_range: u32,
+    /// Most rows of one completion: the search ends when it has found as many. At least 1.
+    pub max_rows: u32,
+    /// Most `related_ids` of one span; further ones are cut. 0 for none.
+    pub max_related_ids: u32,
     /// What becomes of a request span that the flow log holds too (same trace id and span id).
     pub app_span_duplicates: AppSpanDuplicates,
 }
@@ -37,6 +41,8 @@ impl Default for Tracing {
             tracing_source: Vec::new(),
             span_set_connection_strategies: Vec::new(),
             iteration_expand_time_range: 0,
+            max_rows: 100_000,
+            max_related_ids: 1000,
             app_span_duplicates: AppSpanDuplicates::Merge,
         }
     }

@@ -1,12 +1,17 @@
 //! Where rows come from. [`FlowStore`] is all that the rest of the program knows of it; the only
 //! implementation in the program reads DeepFlow's ClickHouse.
 
+pub mod ddl;
+pub mod stored_row;
+
 use std::future::Future;
 
 use crate::{
     flow::{FlowRow, KeyRow, RowId, Texts},
     search::Question,
 };
+
+pub use stored_row::StoredRow;
 
 /// Reads the flow log. Rows come in the total order (`time`, `_id`); strings go to `texts`.
 pub trait FlowStore: Send + Sync + 'static {
