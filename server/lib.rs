@@ -5,6 +5,7 @@
 
 pub mod completion;
 pub mod config;
+pub mod embedded;
 pub mod engine;
 pub mod flow;
 pub mod search;
