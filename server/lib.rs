@@ -6,6 +6,7 @@
 pub mod api;
 pub mod completion;
 pub mod config;
+pub mod embedded;
 pub mod engine;
 pub mod flow;
 pub mod relation;
