@@ -4,6 +4,7 @@
 //! `ARCHITECTURE.md` is the map.
 
 pub mod api;
+pub mod cli;
 pub mod completion;
 pub mod config;
 pub mod embedded;

@@ -1,5 +1,7 @@
 //! Logs: lower-case messages, values as fields, one event for each request, to standard error.
 
+use std::any::Any;
+
 use tracing_subscriber::{EnvFilter, fmt};
 
 use crate::config::{Log, LogFormat};
@@ -25,9 +27,15 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
     };
     done.map_err(|_| TelemetryError::Twice)?;
     std::panic::set_hook(Box::new(|panic| {
-        let message = panic.payload_as_str().unwrap_or("no message");
+        let message = panic_text(panic.payload());
         let place = panic.location().map(ToString::to_string);
         tracing::error!(message, place, "panic");
     }));
     Ok(())
+}
+
+/// The message of a panic.
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }

@@ -17,7 +17,7 @@ const FIRST_STORED_ID: RowId = RowId(1 << 48);
 
 /// The documented answer. `region` is the configured name of the flow log's region.
 pub fn response(completion: &Completion, region: &str) -> CompleteTraceResponse {
-    let Completion { completed, texts, shortfalls } = completion;
+    let Completion { completed, texts, shortfalls, .. } = completion;
     let spans = &completed.spans;
     let tracing = spans.iter().map(|s| span(s, spans, texts, region)).collect();
     let host_clock_correction =

@@ -110,6 +110,9 @@ fn completion() -> Completion {
         completed: Completed { spans: vec![app, system], host_clock_correction: vec![(AgentId(9), -2)] },
         texts,
         shortfalls: Vec::new(),
+        rounds: Vec::new(),
+        queries: 0,
+        read_rows: 0,
     }
 }
 

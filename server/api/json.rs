@@ -5,7 +5,8 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::validate::{Draft, KINDS, Numbers, Rules, SpanDraft, Spelling, Violations, quote};
+use super::proto::CompleteTraceRequest;
+use super::validate::{Checked, Draft, KINDS, Numbers, Rules, SpanDraft, Spelling, Violations, quote};
 use crate::flow::{CompletionRequest, SpanKind};
 
 /// Integers beyond this have no exact float: 2^53.
@@ -13,6 +14,15 @@ const EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
 
 /// Validates the body of a REST request.
 pub fn body(bytes: &[u8], rules: Rules<'_>) -> Result<CompletionRequest, Violations> {
+    Ok(read(bytes, rules)?.request(rules))
+}
+
+/// Validates the same body for sending it on over gRPC. What it leaves out is left to the server.
+pub fn message(bytes: &[u8], rules: Rules<'_>) -> Result<CompleteTraceRequest, Violations> {
+    Ok(read(bytes, rules)?.message())
+}
+
+fn read(bytes: &[u8], rules: Rules<'_>) -> Result<Checked, Violations> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(Violations::one("", "the body is empty, a JSON object is expected"));
     }

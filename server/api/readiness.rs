@@ -8,11 +8,8 @@ use tokio::sync::watch;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
-use super::{
-    proto::SERVICE_NAME,
-    supervise::{CatchPanic, panic_text},
-};
-use crate::{config::Server, store::FlowStore};
+use super::{proto::SERVICE_NAME, supervise::CatchPanic};
+use crate::{config::Server, store::FlowStore, telemetry::panic_text};
 
 /// Decides on readiness.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

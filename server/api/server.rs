@@ -47,6 +47,9 @@ pub async fn run<S: FlowStore>(
     store: Arc<S>,
     config: &Config,
 ) -> io::Result<Drained> {
+    if let Ok(address) = listener.local_addr() {
+        info!(%address, "listening");
+    }
     let (mut health, health_service) = tonic_health::server::health_reporter();
     readiness::publish(&health, false).await;
     let (ready, is_ready) = watch::channel(false);
@@ -68,9 +71,6 @@ pub async fn run<S: FlowStore>(
             limits: config.limits.clone(),
         },
     };
-    if let Ok(address) = acceptor.listener.local_addr() {
-        info!(%address, "listening");
-    }
     acceptor.accept_until(shutdown).await;
 
     info!("shutting down");

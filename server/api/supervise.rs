@@ -27,7 +27,7 @@ use tonic::{Code, Status};
 use tracing::{info, warn};
 
 use super::{error::ApiError, validate::Violations};
-use crate::config::Limits;
+use crate::{config::Limits, telemetry::panic_text};
 
 /// Header of every answer to a completion, in both doors.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -230,12 +230,6 @@ impl<F: Future> Future for CatchPanic<F> {
             Err(panic) => Poll::Ready(Err(panic)),
         }
     }
-}
-
-/// The message of a panic.
-pub(super) fn panic_text(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
 }
 
 /// An empty answer, for the doors.

@@ -217,41 +217,73 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Checks the rest, and hands out the request if nothing was wrong.
-    pub(super) fn finish(
-        mut self,
-        numbers: Numbers,
-        names: Spelling,
-    ) -> Result<CompletionRequest, Violations> {
-        let Rules { limits, tracing } = self.rules;
+    /// Checks the rest, and hands out what was read if nothing was wrong.
+    pub(super) fn finish(mut self, numbers: Numbers, names: Spelling) -> Result<Checked, Violations> {
         let violations = &mut self.violations;
-        let mut at_least_one = |path: &str, value: Option<i64>| match value {
-            Some(value) if value < 1 => {
+        for (path, value) in [
+            (names.max_iteration, numbers.max_iteration),
+            (names.network_delay_us, numbers.network_delay_us),
+            ("host_clock_offset_us", numbers.host_clock_offset_us),
+        ] {
+            if let Some(value) = value.filter(|&value| value < 1) {
                 violations.push(path, format!("{value} is less than 1"));
-                None
             }
-            value => value,
-        };
-        let iteration = at_least_one(names.max_iteration, numbers.max_iteration);
-        let delay = at_least_one(names.network_delay_us, numbers.network_delay_us);
-        let offset = at_least_one("host_clock_offset_us", numbers.host_clock_offset_us);
-        let max = i64::from(limits.max_iteration);
-        if let Some(value) = iteration.filter(|&value| value > max) {
+        }
+        let max = i64::from(self.rules.limits.max_iteration);
+        if let Some(value) = numbers.max_iteration.filter(|&value| value > max) {
             violations
                 .push(names.max_iteration, format!("{value} is more than {max} (limits.max_iteration)"));
         }
-        if !self.violations.is_empty() {
-            return Err(self.violations);
-        }
-        Ok(CompletionRequest {
+        if violations.is_empty() { Ok(Checked { numbers, spans: self.spans }) } else { Err(self.violations) }
+    }
+}
+
+/// A request with nothing wrong in it. What it leaves out is not filled in yet.
+pub(super) struct Checked {
+    numbers: Numbers,
+    spans: Vec<AppSpan>,
+}
+
+impl Checked {
+    /// The question, with the configured values for what the request leaves out.
+    pub(super) fn request(self, rules: Rules<'_>) -> CompletionRequest {
+        let Checked { numbers, spans } = self;
+        let Rules { limits, tracing } = rules;
+        let iteration = numbers.max_iteration.and_then(|value| value.try_into().ok());
+        CompletionRequest {
             // A default above the limit is the operator's doing, not the caller's fault: cap it.
-            max_iteration: iteration
-                .and_then(|v| v.try_into().ok())
-                .unwrap_or(tracing.max_iteration.min(limits.max_iteration)),
-            network_delay_us: delay.unwrap_or(tracing.network_delay_us).min(MAX_TOLERANCE_US),
-            host_clock_offset_us: offset.unwrap_or(tracing.host_clock_offset_us).min(MAX_TOLERANCE_US),
-            app_spans: self.spans,
-        })
+            max_iteration: iteration.unwrap_or(tracing.max_iteration.min(limits.max_iteration)),
+            network_delay_us: numbers
+                .network_delay_us
+                .unwrap_or(tracing.network_delay_us)
+                .min(MAX_TOLERANCE_US),
+            host_clock_offset_us: numbers
+                .host_clock_offset_us
+                .unwrap_or(tracing.host_clock_offset_us)
+                .min(MAX_TOLERANCE_US),
+            app_spans: spans,
+        }
+    }
+
+    /// The message for a server, which fills in what is left out.
+    pub(super) fn message(self) -> proto::CompleteTraceRequest {
+        let span = |span: AppSpan| proto::AppSpan {
+            trace_id: span.trace_id,
+            span_id: span.span_id,
+            parent_span_id: span.parent_span_id,
+            span_kind: span.span_kind as i32,
+            start_time_us: span.start_time_us,
+            end_time_us: span.end_time_us,
+            name: span.name,
+            app_service: span.app_service,
+            app_instance: span.app_instance,
+        };
+        proto::CompleteTraceRequest {
+            max_iteration: self.numbers.max_iteration.map(|value| value.try_into().unwrap_or(i32::MAX)),
+            network_delay_us: self.numbers.network_delay_us,
+            host_clock_offset_us: self.numbers.host_clock_offset_us,
+            app_spans: self.spans.into_iter().map(span).collect(),
+        }
     }
 }
 
@@ -291,7 +323,7 @@ pub fn message(
         network_delay_us: request.network_delay_us,
         host_clock_offset_us: request.host_clock_offset_us,
     };
-    draft.finish(numbers, Spelling::default())
+    Ok(draft.finish(numbers, Spelling::default())?.request(rules))
 }
 
 /// A caller's text, fit for a message: quoted, escaped, cut.

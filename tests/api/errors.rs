@@ -36,19 +36,36 @@ async fn an_answer() {
         let body = reply.json();
         assert_eq!(body["OPT_STATUS"], "SUCCESS");
         assert_eq!(body["DESCRIPTION"], "");
-        assert!(body["DATA"]["tracing"].is_array());
+        assert_eq!(body["DATA"]["tracing"].as_array().unwrap().len(), 1, "the caller's own span");
         assert_eq!(body["DATA"]["host_clock_correction"], json!({}));
     }
     let answer = server.grpc().await.complete_trace(question()).await.unwrap();
     assert!(answer.metadata().contains_key("x-request-id"));
     assert_eq!(answer.get_ref().opt_status, "SUCCESS");
-    assert!(answer.get_ref().data.is_some());
+    assert_eq!(answer.get_ref().data.as_ref().unwrap().tracing.len(), 1);
+}
+
+#[tokio::test]
+async fn a_partial_answer() {
+    let server = start(Does::Truncate, |_| {}).await;
+    let reply = server.post(QUESTION).await;
+    assert_eq!(reply.status, 206, "{}", reply.body);
+    let body = reply.json();
+    assert_eq!(body["OPT_STATUS"], "PARTIAL_RESULT");
+    assert!(body["DESCRIPTION"].as_str().unwrap().contains("l7_tracing_limit"), "{body}");
+    assert_eq!(body["DATA"]["tracing"].as_array().unwrap().len(), 1, "the caller's own span");
+    let answer = server.grpc().await.complete_trace(question()).await.unwrap().into_inner();
+    assert_eq!(
+        (answer.opt_status.as_str(), &answer.description),
+        ("PARTIAL_RESULT", &body["DESCRIPTION"].as_str().unwrap().to_owned())
+    );
 }
 
 #[tokio::test]
 async fn invalid_requests() {
     let server = start(Does::Nothing, |_| {}).await;
-    let message = "app_spans[0].end_time_us: 4 is less than start_time_us, 5; max_iteration: 0 is less than 1";
+    let message =
+        "app_spans[0].end_time_us: 4 is less than start_time_us, 5; max_iteration: 0 is less than 1";
 
     let body = QUESTION.replace('9', "4").replace("{\"app", "{\"max_iteration\": 0, \"app");
     let reply = server.post(body).await;
@@ -88,7 +105,10 @@ async fn a_message_that_is_no_protobuf() {
     let path = "/tracecompletion.v1.TraceCompletionService/CompleteTrace";
     let reply = server.http("POST", path, headers, frame).await;
     assert_eq!(reply.header("grpc-status"), Some("3"), "{reply:?}");
-    assert!(reply.header("grpc-message").unwrap().starts_with("failed%20to%20decode%20Protobuf"), "{reply:?}");
+    assert!(
+        reply.header("grpc-message").unwrap().starts_with("failed%20to%20decode%20Protobuf"),
+        "{reply:?}"
+    );
 }
 
 #[tokio::test]
@@ -164,7 +184,10 @@ async fn faults_of_ours_leak_nothing_but_the_request_id() {
         let message = format!("internal error, request id {}", reply.header("x-request-id").unwrap());
         check_rest(&reply, 500, "INTERNAL_SERVER_ERROR", Code::Internal, &message);
         let id = status.metadata().get("x-request-id").unwrap().to_str().unwrap();
-        assert_eq!((status.code(), status.message()), (Code::Internal, format!("internal error, request id {id}").as_str()));
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::Internal, format!("internal error, request id {id}").as_str())
+        );
     }
 }
 

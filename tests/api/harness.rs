@@ -21,7 +21,9 @@ use tonic::transport::Channel;
 use trace_completion::{
     api::{
         self, Drained, REST_PATH,
-        proto::{AppSpan, CompleteTraceRequest, trace_completion_service_client::TraceCompletionServiceClient},
+        proto::{
+            AppSpan, CompleteTraceRequest, trace_completion_service_client::TraceCompletionServiceClient,
+        },
     },
     config::Config,
     flow::{FlowRow, KeyRow, RowId, Texts},
@@ -38,6 +40,8 @@ pub(crate) enum Does {
     /// Knows no row.
     Nothing,
     Fail(StoreError),
+    /// Says that there are more rows than it may return.
+    Truncate,
     /// Waits for [`FakeStore::release`], then knows no row.
     Hang,
     Panic,
@@ -75,6 +79,7 @@ impl FakeStore {
         let does = self.does.lock().unwrap().clone();
         match does {
             Does::Nothing => Ok(Page::default()),
+            Does::Truncate => Ok(Page { truncated: true, ..Page::default() }),
             Does::Fail(error) => Err(error),
             Does::Hang => {
                 self.hanging.add_permits(1);
@@ -169,7 +174,13 @@ impl Server {
     }
 
     /// One HTTP/1 request on a connection of its own.
-    pub(crate) async fn http(&self, method: &str, path: &str, headers: &str, body: impl Into<Vec<u8>>) -> Reply {
+    pub(crate) async fn http(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> Reply {
         let body = body.into();
         let length = body.len();
         let mut request =
@@ -225,8 +236,10 @@ impl Reply {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP answer: {text:?}"));
         let mut lines = head.lines();
         let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let headers =
-            lines.map(|l| l.split_once(": ").unwrap()).map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned())).collect();
+        let headers = lines
+            .map(|l| l.split_once(": ").unwrap())
+            .map(|(n, v)| (n.to_ascii_lowercase(), v.to_owned()))
+            .collect();
         Reply { status, headers, body: body.to_owned() }
     }
 
@@ -241,7 +254,13 @@ impl Reply {
 
 /// A valid question in its two forms.
 pub(crate) fn question() -> CompleteTraceRequest {
-    let span = AppSpan { trace_id: "t".into(), span_id: "s".into(), start_time_us: 5, end_time_us: 9, ..AppSpan::default() };
+    let span = AppSpan {
+        trace_id: "t".into(),
+        span_id: "s".into(),
+        start_time_us: 5,
+        end_time_us: 9,
+        ..AppSpan::default()
+    };
     CompleteTraceRequest { app_spans: vec![span], ..CompleteTraceRequest::default() }
 }
 

@@ -62,7 +62,8 @@ macro_rules! reflection_lists_services {
             };
             let server = start(Does::Nothing, |_| {}).await;
             let mut client = ServerReflectionClient::new(server.channel().await);
-            let ask = |request| ServerReflectionRequest { host: String::new(), message_request: Some(request) };
+            let ask =
+                |request| ServerReflectionRequest { host: String::new(), message_request: Some(request) };
             let requests = [
                 ask(MessageRequest::ListServices(String::new())),
                 ask(MessageRequest::FileContainingSymbol(SERVICE_NAME.to_owned())),

@@ -95,7 +95,8 @@ async fn a_caller_that_goes_away_frees_its_place() {
     let server = start(Does::Hang, change).await;
     let mut caller = server.connect().await;
     let length = QUESTION.len();
-    let request = format!("POST {REST_PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{QUESTION}");
+    let request =
+        format!("POST {REST_PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{QUESTION}");
     caller.write_all(request.as_bytes()).await.unwrap();
     server.hanging().await;
     server.store.now(Does::Nothing);
@@ -111,7 +112,8 @@ async fn max_request_ms() {
     assert_eq!(refused(&server).await.code(), Code::DeadlineExceeded);
 
     // A body that never comes takes no longer.
-    let head = format!("POST {REST_PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 9\r\n\r\n");
+    let head =
+        format!("POST {REST_PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 9\r\n\r\n");
     let reply = server.raw(head.as_bytes()).await;
     assert_eq!(reply.status, 504);
     assert_eq!(reply.json()["message"], "the request took more than 200 ms (limits.max_request_ms)");

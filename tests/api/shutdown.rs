@@ -1,7 +1,9 @@
 //! The end of a server.
 
 use tokio::{io::AsyncWriteExt, net::TcpStream};
-use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 use trace_completion::api::{Drained, REST_PATH};
 
 use crate::harness::{Does, QUESTION, question, start};
