@@ -33,7 +33,7 @@ pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use server::Server;
 pub use store::StoreSettings;
-pub use tracing::{AppSpanDuplicates, ConnectionStrategy, Tracing, TracingSource};
+pub use tracing::{AppSpanDuplicates, Compatibility, ConnectionStrategy, Tracing, TracingSource};
 
 /// Prefix of the environment variables that are configuration.
 pub const ENV_PREFIX: &str = "TRACE_COMPLETION_";

@@ -22,6 +22,8 @@ pub struct Tracing {
     pub span_set_connection_strategies: Vec<ConnectionStrategy>,
     /// Seconds by which the lookup by trace id looks further than the request's own time (R-SEARCH-3).
     pub iteration_expand_time_range: u32,
+    /// Answer as the original does, or better (`docs/differences.md`).
+    pub compatibility: Compatibility,
     /// Most rows of one completion: the search ends when it has found as many. At least 1.
     pub max_rows: u32,
     /// Most `related_ids` of one span; further ones are cut. 0 for none.
@@ -41,6 +43,7 @@ impl Default for Tracing {
             tracing_source: Vec::new(),
             span_set_connection_strategies: Vec::new(),
             iteration_expand_time_range: 0,
+            compatibility: Compatibility::Off,
             max_rows: 100_000,
             max_related_ids: 1000,
             app_span_duplicates: AppSpanDuplicates::Merge,
@@ -94,4 +97,14 @@ pub enum AppSpanDuplicates {
     Merge,
     /// Two spans, as the original has it.
     Keep,
+}
+
+/// Whether the answer is the original's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compatibility {
+    /// As the original answers, rule by rule.
+    Original,
+    /// Better, in the places that `docs/differences.md` names.
+    Off,
 }

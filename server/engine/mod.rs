@@ -24,6 +24,7 @@
 mod clock;
 pub mod completed;
 mod connect;
+mod evidence;
 mod flows;
 mod merge;
 mod network_set;
@@ -43,7 +44,7 @@ use self::{
     tree::Tree,
 };
 use crate::{
-    config::{Tracing, TracingSource},
+    config::{Compatibility, Tracing, TracingSource},
     flow::{CompletionRequest, FlowRow, Texts},
     relation::Tolerance,
 };
@@ -59,15 +60,31 @@ pub fn complete(rows: Vec<FlowRow>, request: &CompletionRequest, tracing: &Traci
     let flows = merge::merge(rows, texts);
     let mut resources = vec![Resource::default(); flows.len()];
 
-    let mut tree = Tree::new(&flows, texts.intern("0"));
-    let processes = process_set::build(&mut tree, &mut resources, texts);
-    let relations = Relations::new(&flows, tolerance, tracing.follows(TracingSource::Dns), texts);
-    let mut networks = network_set::build(&flows, &relations, &mut resources);
-    for set in &mut networks {
-        network_set::order(&mut set.members, &flows, texts);
-        network_set::link(&set.members, &mut tree, tolerance);
-    }
-    connect::connect(&mut tree, &relations, &processes, &networks, tracing);
+    let zero = texts.intern("0");
+    let follow_dns = tracing.follows(TracingSource::Dns);
+    let mut tree = Tree::new(&flows, zero);
+    let (relations, networks) = match tracing.compatibility {
+        Compatibility::Original => {
+            let processes = process_set::build(&mut tree, &mut resources, texts);
+            let relations = Relations::new(&flows, tolerance, follow_dns, texts);
+            let mut networks = network_set::build(&flows, &relations, &mut resources);
+            for set in &mut networks {
+                network_set::order(&mut set.members, &flows, texts);
+                network_set::link(&set.members, &mut tree, tolerance);
+            }
+            connect::connect(&mut tree, &relations, &processes, &networks, tracing);
+            (relations, networks)
+        }
+        Compatibility::Off => {
+            let relations = Relations::new(&flows, tolerance, follow_dns, texts);
+            let mut networks = network_set::build(&flows, &relations, &mut resources);
+            for set in &mut networks {
+                network_set::order(&mut set.members, &flows, texts);
+            }
+            evidence::assemble(&mut tree, &networks, &mut resources, request.host_clock_offset_us);
+            (relations, networks)
+        }
+    };
 
     let (parents, clock) = tree.into_forest();
     let mut shown: Vec<bool> = flows.iter().map(|flow| flow.class() != Class::Other).collect();

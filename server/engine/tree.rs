@@ -6,6 +6,26 @@ use crate::flow::Text;
 /// The rule that made a link, weakest first: where parents form a ring, the weakest link gives way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Rule {
+    /// Evidence: an exchange of one trace or X-Request-ID that ends where this one begins.
+    Preceding,
+    /// Evidence: the server span of the process, of one trace.
+    ServesByTraceId,
+    /// Evidence: the innermost application span of the process around the call.
+    EnclosingAppSpan,
+    /// Evidence: the request that the calls of an application span serve.
+    EntryByCalls,
+    /// Evidence: an exchange with the same header that ends where this one begins.
+    Forwarded,
+    /// Evidence: the server span of the process, with the same header.
+    ServesBySpanId,
+    /// Evidence: the server span of the process, with the same X-Request-ID.
+    ServesByXRequestId,
+    /// Evidence: the server span of the same thread.
+    ServesByThread,
+    /// Evidence: the exchange that carries the id of the named parent.
+    EntryBySpanId,
+    /// Evidence: the application span whose id the call carries.
+    CallOfAppSpan,
     /// R-CONN scenario 8.
     SystemByTraceId,
     /// R-CONN scenario 7.

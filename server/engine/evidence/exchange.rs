@@ -1,0 +1,74 @@
+//! Exchanges: network sets, seen as calls from one process to another.
+
+use rustc_hash::FxHashMap;
+
+use crate::{
+    engine::{flows::Flow, network_set::NetworkSet},
+    flow::{ObservationPoint, Text, TraceIds},
+};
+
+/// One call, as its captures saw it.
+#[derive(Debug)]
+pub(super) struct Exchange {
+    /// The capture next to the client.
+    pub(super) head: u32,
+    /// The capture next to the server.
+    pub(super) tail: u32,
+    /// The client process span, which then is the head.
+    pub(super) client: Option<u32>,
+    /// The server process span, which then is the tail.
+    pub(super) server: Option<u32>,
+    /// Span id that the call carries, empty where it carries none.
+    pub(super) span_id: Text,
+    /// Trace ids that any capture saw.
+    pub(super) trace_ids: TraceIds,
+    /// X-Request-ID of the request, and of the response.
+    pub(super) x_request_ids: [Text; 2],
+    /// Where the call comes from and goes to: instance, as far as the captures say.
+    pub(super) ends: [Option<End>; 2],
+}
+
+/// One end of a call: the resource that owns its address.
+pub(super) type End = (u8, u32);
+
+/// The exchanges of the network sets, in their order.
+pub(super) fn collect(flows: &[Flow], networks: &[NetworkSet]) -> Vec<Exchange> {
+    networks.iter().filter_map(|set| exchange(flows, set)).collect()
+}
+
+fn exchange(flows: &[Flow], set: &NetworkSet) -> Option<Exchange> {
+    let (head, tail) = (set.root()?, set.leaf()?);
+    let flow = |node: u32| &flows[node as usize];
+    let is = |node: u32, point: ObservationPoint| flow(node).is_system() && flow(node).point == point;
+    let members = || set.members.iter().map(|&node| flow(node));
+    let trace_ids = members().map(|flow| &flow.trace_ids).find(|ids| !ids.is_empty()).cloned().unwrap_or_default();
+    let first = |value: fn(&Flow) -> Text| members().map(value).find(|text| !text.is_empty()).unwrap_or_default();
+    let end = |side: usize| {
+        members()
+            .map(|flow| &flow.row.sides[side])
+            .map(|side| (side.auto_instance_type, side.auto_instance_id))
+            // 0 and 255: no resource is known to own the address, and the id is its subnet's.
+            .find(|&(kind, id)| id != 0 && kind != 0 && kind != 255)
+    };
+    Some(Exchange {
+        head,
+        tail,
+        client: Some(head).filter(|&node| is(node, ObservationPoint::ClientProcess)),
+        server: Some(tail).filter(|&node| is(node, ObservationPoint::ServerProcess)),
+        span_id: set.span_id,
+        trace_ids,
+        x_request_ids: [first(|f| f.key().x_request_id_0), first(|f| f.key().x_request_id_1)],
+        ends: [end(0), end(1)],
+    })
+}
+
+/// Exchanges by the span id that they carry; those without one are left out.
+pub(super) fn by_span_id(exchanges: &[Exchange]) -> FxHashMap<Text, Vec<u32>> {
+    let mut files: FxHashMap<Text, Vec<u32>> = FxHashMap::default();
+    for (exchange, i) in exchanges.iter().zip(0u32..) {
+        if !exchange.span_id.is_empty() {
+            files.entry(exchange.span_id).or_default().push(i);
+        }
+    }
+    files
+}
