@@ -162,6 +162,8 @@ impl Ranges for Tracing {
             range("tracing.network_delay_us", self.network_delay_us, 1, MAX_US),
             range("tracing.host_clock_offset_us", self.host_clock_offset_us, 1, MAX_US),
             range("tracing.iteration_expand_time_range", self.iteration_expand_time_range, 0, 31_536_000),
+            range("tracing.max_rows", self.max_rows, 1, 10_000_000),
+            range("tracing.max_related_ids", self.max_related_ids, 0, 1_000_000),
         ]
     }
 }
