@@ -106,3 +106,6 @@ fn related_id(Related { index, relation, id }: &Related) -> String {
     format!("{index}-{}-{id}", relation.names())
 }
 
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

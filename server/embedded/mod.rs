@@ -1,0 +1,334 @@
+//! A real ClickHouse in a child process, for the demo, tests and benchmarks on a machine without one.
+//! The store talks to it over HTTP exactly as to a server of its own.
+//!
+//! The engine is `libchdb.so`. It is loaded in a child, which is this very program under a hidden
+//! subcommand, because a library that owns signal handlers, threads and gigabytes of globals has no place
+//! in a service. The child lives as long as its standard input is open: however the parent ends, the pipe
+//! closes and the child shuts down.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`library`] | where `libchdb.so` is, and how to get it |
+//! | `config_xml` | the two configuration files of the server |
+//! | `ffi` | the call into the library: the only unsafe code of the program |
+
+mod config_xml;
+mod ffi;
+pub mod library;
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitCode, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+pub use library::LibraryError;
+
+/// Hidden subcommand under which the program runs as the child. It takes `--config <file>`.
+pub const CHILD_COMMAND: &str = "embedded-clickhouse-child";
+
+/// A child with no open connection ends within 50 ms. One that still serves would take 5 s, and nobody
+/// needs what it would do then.
+const STOP_GRACE: Duration = Duration::from_millis(200);
+/// The engine answers after 75 to 300 ms; a machine under load may need longer.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// Another process may take a free port between our looking and the engine's listening.
+const START_ATTEMPTS: u32 = 3;
+const POLL: Duration = Duration::from_millis(5);
+
+/// How to run the embedded ClickHouse.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// This program: the file that knows [`CHILD_COMMAND`]. In a test it is not `current_exe()`.
+    pub executable: PathBuf,
+    /// Where data, configuration and logs go; made if it is not there. `None` is a temporary directory,
+    /// removed when the child ends.
+    pub data_dir: Option<PathBuf>,
+    /// Port of HTTP on 127.0.0.1. `None` is a free one.
+    pub http_port: Option<u16>,
+    /// Port of the native protocol on 127.0.0.1. `None` is a free one.
+    pub tcp_port: Option<u16>,
+    /// Users besides `default`, who has all rights and no password.
+    pub users: Vec<User>,
+}
+
+/// A user of the embedded ClickHouse.
+#[derive(Clone, Debug, Default)]
+pub struct User {
+    /// Name: letters, digits and underscores.
+    pub name: String,
+    /// Password in clear; this is no server for secrets.
+    pub password: String,
+    /// May only read and change settings (`readonly = 2`).
+    pub readonly: bool,
+    /// `GRANT` statements without `TO`. None means all rights.
+    pub grants: Vec<String>,
+}
+
+/// Why there is no embedded ClickHouse.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// The engine is not installed.
+    #[error(transparent)]
+    Library(#[from] LibraryError),
+    /// A file or process operation failed.
+    #[error("{doing}: {source}")]
+    Io {
+        /// What was tried.
+        doing: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another server runs on the data directory.
+    #[error("the data directory {} is in use by another server", .0.display())]
+    DirectoryInUse(PathBuf),
+    /// The child ended instead of answering.
+    #[error("the embedded ClickHouse ended at start; its last words in {}: {words}", log.display())]
+    EndedEarly {
+        /// File that holds its output.
+        log: PathBuf,
+        /// The end of that file.
+        words: String,
+    },
+    /// The child did not answer in time.
+    #[error("the embedded ClickHouse did not answer within {} s; see {}", START_TIMEOUT.as_secs(), log.display())]
+    NotReady {
+        /// File that holds its output.
+        log: PathBuf,
+    },
+}
+
+/// A running ClickHouse. Ends when dropped, or when this process ends in any way.
+#[derive(Debug)]
+pub struct EmbeddedClickHouse {
+    child: Child,
+    http_port: u16,
+    tcp_port: u16,
+    data_dir: PathBuf,
+    /// What goes when the server ends: configuration and logs of the run, or all of it.
+    leftovers: Option<PathBuf>,
+}
+
+impl EmbeddedClickHouse {
+    /// Starts the server and waits until it answers, 0.1 to 0.3 s. Blocks: on an async runtime call it from
+    /// `spawn_blocking`.
+    pub fn start(options: Options) -> Result<Self, EmbeddedError> {
+        let library = library::find()?;
+        let temporary = options.data_dir.is_none();
+        let data_dir = options.data_dir.clone().unwrap_or_else(temporary_dir);
+        fs::create_dir_all(&data_dir).map_err(|source| io_error("make", &data_dir, source))?;
+        let data_dir = data_dir.canonicalize().map_err(|source| io_error("find", &data_dir, source))?;
+        let fixed_ports = options.http_port.is_some() && options.tcp_port.is_some();
+
+        let mut attempt = 1;
+        loop {
+            let ports = Ports::choose(&options)?;
+            match Self::start_once(&options, &library, &data_dir, ports, temporary) {
+                Err(EmbeddedError::EndedEarly { .. }) if !fixed_ports && attempt < START_ATTEMPTS => {
+                    attempt += 1
+                }
+                Err(error @ EmbeddedError::Io { .. }) => {
+                    if temporary {
+                        let _ = fs::remove_dir_all(&data_dir);
+                    }
+                    return Err(error);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn start_once(
+        options: &Options,
+        library: &Path,
+        data_dir: &Path,
+        ports: Ports,
+        temporary: bool,
+    ) -> Result<Self, EmbeddedError> {
+        // of its own: a second start on a used directory must not touch the files of the first
+        let run_dir = data_dir.join("runs").join(unique_name());
+        let config = config_xml::write(data_dir, &run_dir, ports.http, ports.tcp, &options.users)
+            .map_err(|source| io_error("write the configuration into", &run_dir, source))?;
+        let log = run_dir.join("child.log");
+        let output = File::create(&log).map_err(|source| io_error("write", &log, source))?;
+        let errors = output.try_clone().map_err(|source| io_error("write", &log, source))?;
+        let mut command = Command::new(&options.executable);
+        command.arg(CHILD_COMMAND).arg("--config").arg(&config);
+        command.env(library::PATH_VARIABLE, library);
+        if temporary {
+            command.env(TEMPORARY_VARIABLE, data_dir);
+        }
+        command.stdin(Stdio::piped()).stdout(output).stderr(errors);
+        let child = command.spawn().map_err(|source| io_error("run", &options.executable, source))?;
+
+        let mut server = Self {
+            child,
+            http_port: ports.http,
+            tcp_port: ports.tcp,
+            data_dir: data_dir.to_owned(),
+            // a failed start leaves its log for the reader of the error
+            leftovers: None,
+        };
+        server.wait_until_ready(&log)?;
+        server.leftovers = Some(if temporary { data_dir.to_owned() } else { run_dir });
+        Ok(server)
+    }
+
+    /// Base URL of the HTTP interface, without a slash at the end.
+    pub fn http_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.http_port)
+    }
+
+    /// Port of the HTTP interface on 127.0.0.1.
+    pub fn http_port(&self) -> u16 {
+        self.http_port
+    }
+
+    /// Port of the native protocol on 127.0.0.1.
+    pub fn tcp_port(&self) -> u16 {
+        self.tcp_port
+    }
+
+    /// Where its data, configuration and logs are.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// Id of the child process.
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the server, at once if it has no open connection, else by force after 0.2 s.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    /// Ends the server as a crash would, with its connections open and nothing flushed.
+    pub fn kill(mut self) {
+        // fails only where the child has ended already
+        let _ = self.child.kill();
+        self.end();
+    }
+
+    fn wait_until_ready(&mut self, log: &Path) -> Result<(), EmbeddedError> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let ended = self.child.try_wait().map_err(|source| io_error("watch", log, source))?;
+            if ended.is_some() {
+                let words = last_words(log);
+                return Err(if words.contains("Code: 76.") {
+                    EmbeddedError::DirectoryInUse(self.data_dir.clone())
+                } else {
+                    EmbeddedError::EndedEarly { log: log.to_owned(), words }
+                });
+            }
+            if answers_ping(self.http_port) {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Err(EmbeddedError::NotReady { log: log.to_owned() });
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    fn end(&mut self) {
+        drop(self.child.stdin.take());
+        let deadline = Instant::now() + STOP_GRACE;
+        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            thread::sleep(POLL);
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if let Some(leftovers) = self.leftovers.take() {
+            let _ = fs::remove_dir_all(leftovers);
+        }
+    }
+}
+
+impl Drop for EmbeddedClickHouse {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What the program does under [`CHILD_COMMAND`]: serves until standard input closes.
+pub fn child_main(config: &Path) -> ExitCode {
+    let outcome =
+        library::find().map_err(|error| error.to_string()).and_then(|path| ffi::serve(&path, config));
+    if let Some(dir) = std::env::var_os(TEMPORARY_VARIABLE) {
+        // the parent does this too, unless it was killed
+        let _ = fs::remove_dir_all(dir);
+    }
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            let _ = writeln!(io::stderr(), "{message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells the child to remove this directory when it ends.
+const TEMPORARY_VARIABLE: &str = "TRACE_COMPLETION_EMBEDDED_TEMPORARY";
+
+#[derive(Clone, Copy)]
+struct Ports {
+    http: u16,
+    tcp: u16,
+}
+
+impl Ports {
+    fn choose(options: &Options) -> Result<Self, EmbeddedError> {
+        // both listeners are held until both ports are known, so that the ports differ
+        let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+        let port = |listener: io::Result<TcpListener>| {
+            listener
+                .and_then(|listener| listener.local_addr())
+                .map(|address| address.port())
+                .map_err(|source| EmbeddedError::Io { doing: "find a free port".to_owned(), source })
+        };
+        let (http, tcp) = (port(http)?, port(tcp)?);
+        Ok(Self { http: options.http_port.unwrap_or(http), tcp: options.tcp_port.unwrap_or(tcp) })
+    }
+}
+
+fn temporary_dir() -> PathBuf {
+    std::env::temp_dir().join(format!("trace-completion-clickhouse-{}", unique_name()))
+}
+
+fn unique_name() -> String {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    format!("{}-{}", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed))
+}
+
+fn io_error(doing: &str, path: &Path, source: io::Error) -> EmbeddedError {
+    EmbeddedError::Io { doing: format!("{doing} {}", path.display()), source }
+}
+
+fn answers_ping(port: u16) -> bool {
+    ping(port).unwrap_or(false)
+}
+
+fn ping(port: u16) -> io::Result<bool> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(500))?;
+    stream.set_read_timeout(Some(Duration::from_millis(500)))?;
+    stream.write_all(b"GET /ping HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer.windows(3).any(|window| window == b"Ok."))
+}
+
+fn last_words(log: &Path) -> String {
+    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" | ")
+}

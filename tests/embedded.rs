@@ -1,0 +1,118 @@
+//! The embedded ClickHouse as a process: starts, answers, ends.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use trace_completion::embedded::{EmbeddedClickHouse, EmbeddedError, Options};
+
+fn options() -> Options {
+    Options { executable: PathBuf::from(env!("CARGO_BIN_EXE_trace-completion")), ..Options::default() }
+}
+
+fn query(server: &EmbeddedClickHouse, sql: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", server.http_port())).unwrap();
+    let request = format!("POST / HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{sql}", sql.len());
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn is_running(process_id: u32) -> bool {
+    // a zombie has an empty command line
+    fs::read(format!("/proc/{process_id}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
+
+#[test]
+fn starts_answers_and_ends_without_a_trace() {
+    let server = EmbeddedClickHouse::start(options()).unwrap();
+    assert!(query(&server, "SELECT version()").contains("26.7."), "the version that the script pins");
+    assert!(TcpStream::connect(("127.0.0.1", server.tcp_port())).is_ok());
+    let (process_id, dir) = (server.process_id(), server.data_dir().to_owned());
+    assert!(is_running(process_id));
+    let begin = Instant::now();
+    server.stop();
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(!is_running(process_id));
+    assert!(!dir.exists());
+}
+
+#[test]
+fn an_open_connection_does_not_hold_it_up() {
+    let server = EmbeddedClickHouse::start(options()).unwrap();
+    let mut held = TcpStream::connect(("127.0.0.1", server.http_port())).unwrap();
+    held.write_all(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    assert_ne!(held.read(&mut [0; 64]).unwrap(), 0);
+    let begin = Instant::now();
+    drop(server);
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn data_survives_a_restart_and_a_directory_has_one_server() {
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("embedded-{}", std::process::id()));
+    let options = Options { data_dir: Some(dir.clone()), ..options() };
+    let server = EmbeddedClickHouse::start(options.clone()).unwrap();
+    query(&server, "CREATE TABLE kept (x UInt8) ENGINE = MergeTree ORDER BY x");
+    query(&server, "INSERT INTO kept VALUES (42)");
+
+    match EmbeddedClickHouse::start(options.clone()) {
+        Err(EmbeddedError::DirectoryInUse(path)) => assert_eq!(path, dir.canonicalize().unwrap()),
+        other => panic!("two servers on one directory: {other:?}"),
+    }
+
+    server.stop();
+    let server = EmbeddedClickHouse::start(options).unwrap();
+    assert_eq!(query(&server, "SELECT x FROM kept"), "42\n");
+    server.stop();
+    fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn the_child_ends_when_its_parent_dies() {
+    let mut parent = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_parent_that_gets_killed", "--ignored", "--nocapture"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(parent.stdout.take().unwrap()).lines();
+    let started = lines.map(Result::unwrap).find_map(|line| {
+        let (process_id, dir) = line.strip_prefix("started ")?.split_once(' ')?;
+        Some((process_id.parse().unwrap(), PathBuf::from(dir)))
+    });
+    let (process_id, dir) = started.expect("the parent starts a server");
+    assert!(is_running(process_id) && dir.exists());
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    eventually("the child to end", || !is_running(process_id));
+    assert!(!dir.exists(), "its temporary directory is still there");
+}
+
+#[test]
+#[ignore = "runs as a process of the test above"]
+fn a_parent_that_gets_killed() {
+    let server = EmbeddedClickHouse::start(options()).unwrap();
+    println!("started {} {}", server.process_id(), server.data_dir().display());
+    std::thread::sleep(Duration::from_secs(60));
+}
+
+#[test]
+fn a_missing_executable_is_named() {
+    let error = EmbeddedClickHouse::start(Options { executable: "/nowhere/tc".into(), ..Options::default() })
+        .unwrap_err();
+    assert!(error.to_string().contains("/nowhere/tc"), "{error}");
+}
