@@ -29,6 +29,8 @@ use std::{
 
 pub use library::LibraryError;
 
+use crate::store::{FlowWriter, StoreError, StoreSettings, clickhouse::Compression};
+
 /// Hidden subcommand under which the program runs as the child. It takes `--config <file>`.
 pub const CHILD_COMMAND: &str = "embedded-clickhouse-child";
 
@@ -202,6 +204,18 @@ impl EmbeddedClickHouse {
     /// Id of the child process.
     pub fn process_id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Makes the schema of the flow log in it.
+    pub async fn create_schema(&self) -> Result<(), StoreError> {
+        let writer = FlowWriter::new(&self.store_settings());
+        writer.map_err(|error| StoreError::Nonsense(error.to_string()))?.create_schema().await
+    }
+
+    /// How to reach its flow log.
+    pub fn store_settings(&self) -> StoreSettings {
+        // on loopback compression only costs
+        StoreSettings { url: self.http_url(), compression: Compression::None, ..StoreSettings::default() }
     }
 
     /// Ends the server, at once if it has no open connection, else by force after 0.2 s.

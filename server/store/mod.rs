@@ -1,8 +1,10 @@
 //! Where rows come from. [`FlowStore`] is all that the rest of the program knows of it; the only
 //! implementation in the program reads DeepFlow's ClickHouse.
 
+pub mod clickhouse;
 pub mod ddl;
 pub mod stored_row;
+pub mod writer;
 
 use std::future::Future;
 
@@ -11,7 +13,9 @@ use crate::{
     search::Question,
 };
 
+pub use clickhouse::{ClickHouseStore, StoreSettings};
 pub use stored_row::StoredRow;
+pub use writer::FlowWriter;
 
 /// Reads the flow log. Rows come in the total order (`time`, `_id`); strings go to `texts`.
 pub trait FlowStore: Send + Sync + 'static {

@@ -1,0 +1,177 @@
+//! What went wrong, from what the server or the network said. The only place that reads the server's error
+//! texts; they never leave it, because they may quote rows.
+
+use clickhouse::error::Error as ClientError;
+use hyper_util::client::legacy::Error as HttpError;
+
+use crate::store::StoreError;
+
+/// Why a read failed, with what decides on a second try.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) error: StoreError,
+    /// The error code of ClickHouse, where it was the server that failed.
+    pub(super) code: Option<u32>,
+    /// An open connection broke, so that a fresh one may do better.
+    pub(super) broken_connection: bool,
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::BadResponse(text) => match server_code(&text) {
+                Some(code) => Self { error: from_code(code), code: Some(code), broken_connection: false },
+                None => Self::plain(StoreError::Nonsense(
+                    "an answer without an error code of ClickHouse".to_owned(),
+                )),
+            },
+            ClientError::Network(source) => {
+                let connecting = source.downcast_ref::<HttpError>().is_some_and(HttpError::is_connect);
+                Self {
+                    error: StoreError::Unreachable(chain(&*source)),
+                    code: None,
+                    broken_connection: !connecting,
+                }
+            }
+            ClientError::TimedOut => Self::plain(StoreError::Timeout),
+            ClientError::SchemaMismatch(_) | ClientError::InvalidColumnsHeader(_) => {
+                Self::plain(StoreError::Nonsense("other columns than those asked for".to_owned()))
+            }
+            ClientError::NotEnoughData | ClientError::Decompression(_) => {
+                Self::plain(StoreError::Nonsense("an answer that ends in the middle".to_owned()))
+            }
+            _ => Self::plain(StoreError::Nonsense("an answer that cannot be decoded".to_owned())),
+        }
+    }
+}
+
+impl Failure {
+    fn plain(error: StoreError) -> Self {
+        Self { error, code: None, broken_connection: false }
+    }
+
+    pub(super) fn timeout() -> Self {
+        Self::plain(StoreError::Timeout)
+    }
+
+    /// Whether another look at the schema may explain it: a column, table or dictionary went away. Resources,
+    /// time, network and identity have nothing to do with it.
+    pub(super) fn may_be_the_schema(&self) -> bool {
+        self.code.is_some_and(|code| code == DENIED_RIGHT || elsewhere(code).is_none())
+    }
+}
+
+/// Code 497 is about one right, and may be the right to one dictionary.
+const DENIED_RIGHT: u32 = 497;
+
+/// The errors that a schema has nothing to do with. What is not listed may well come from a schema that we
+/// do not expect: dictionaries pass on whatever their source said.
+fn elsewhere(code: u32) -> Option<StoreError> {
+    Some(match code {
+        159 | 160 => StoreError::Timeout,
+        158 => exhausted("rows to read", code),
+        201 => exhausted("the user's quota", code),
+        202 => exhausted("concurrent queries", code),
+        241 => exhausted("memory", code),
+        307 => exhausted("bytes to read", code),
+        396 => exhausted("size of the answer", code),
+        439 => exhausted("threads", code),
+        192..=194 | 516 => StoreError::Denied(format!("user or password (code {code})")),
+        164 | 452 => {
+            StoreError::Denied(format!("per-query settings; the user needs readonly = 2 (code {code})"))
+        }
+        DENIED_RIGHT => StoreError::Denied(format!("a right on a table or column (code {code})")),
+        209 | 210 | 279 | 519 => {
+            StoreError::Unreachable(format!("a shard or replica does not answer (code {code})"))
+        }
+        _ => return None,
+    })
+}
+
+fn exhausted(what: &str, code: u32) -> StoreError {
+    StoreError::Exhausted(format!("{what} (code {code})"))
+}
+
+fn from_code(code: u32) -> StoreError {
+    elsewhere(code).unwrap_or_else(|| match code {
+        60 => StoreError::Schema("a table (code 60)".to_owned()),
+        81 => StoreError::Schema("a database (code 81)".to_owned()),
+        16 | 47 => StoreError::Schema(format!("a column (code {code})")),
+        _ => StoreError::Nonsense(format!("error code {code} of ClickHouse")),
+    })
+}
+
+/// The number in `Code: N`.
+fn server_code(text: &str) -> Option<u32> {
+    let (_, rest) = text.split_once("Code: ")?;
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    rest.get(..digits)?.parse().ok()
+}
+
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str, want: &str) {
+        let failure = Failure::from(ClientError::BadResponse(text.to_owned()));
+        assert_eq!(failure.error.to_string(), want, "{text}");
+    }
+
+    #[test]
+    fn codes_become_errors_without_the_text_of_the_server() {
+        let cases = [
+            ("60", "the flow log lacks a table (code 60)"),
+            ("81", "the flow log lacks a database (code 81)"),
+            ("47", "the flow log lacks a column (code 47)"),
+            ("16", "the flow log lacks a column (code 16)"),
+            ("159", "the flow log did not answer in time"),
+            ("160", "the flow log did not answer in time"),
+            ("158", "the flow log is out of resources: rows to read (code 158)"),
+            ("202", "the flow log is out of resources: concurrent queries (code 202)"),
+            ("241", "the flow log is out of resources: memory (code 241)"),
+            ("396", "the flow log is out of resources: size of the answer (code 396)"),
+            ("516", "the flow log refused access: user or password (code 516)"),
+            ("192", "the flow log refused access: user or password (code 192)"),
+            ("193", "the flow log refused access: user or password (code 193)"),
+            (
+                "164",
+                "the flow log refused access: per-query settings; the user needs readonly = 2 (code 164)",
+            ),
+            ("497", "the flow log refused access: a right on a table or column (code 497)"),
+            ("279", "the flow log is unreachable: a shard or replica does not answer (code 279)"),
+            ("36", "the flow log answered nonsense: error code 36 of ClickHouse"),
+            ("999999", "the flow log answered nonsense: error code 999999 of ClickHouse"),
+        ];
+        for (code, want) in cases {
+            check(&format!("Code: {code}. DB::Exception: near 'card 4111' Code: 1. (NAME)"), want);
+        }
+        check("Code: 60", "the flow log lacks a table (code 60)");
+        for text in ["", "502 Bad Gateway", "Code: ", "Code: x", "Code: 99999999999999999999"] {
+            check(text, "the flow log answered nonsense: an answer without an error code of ClickHouse");
+        }
+    }
+
+    #[test]
+    fn only_what_the_schema_may_explain_asks_for_another_look() {
+        let may =
+            |code: u32| Failure::from(ClientError::BadResponse(format!("Code: {code}."))).may_be_the_schema();
+        for code in [36, 16, 47, 60, 81, 497, 1000] {
+            assert!(may(code), "{code}");
+        }
+        for code in [159, 241, 202, 396, 516, 164, 279] {
+            assert!(!may(code), "{code}");
+        }
+        assert!(!Failure::timeout().may_be_the_schema());
+    }
+}

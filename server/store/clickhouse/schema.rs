@@ -1,0 +1,200 @@
+//! What the server has: the columns of the flow log and the dictionaries of names. Looked up at the first
+//! query, now and then afterwards, and after an error that a change of either may explain.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use clickhouse::Row;
+use serde::Deserialize;
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{
+    columns::{Columns, Dictionary},
+    error::Failure,
+    read::Reader,
+    settings::StoreSettings,
+    sql::{self, Statement},
+};
+use crate::store::{ReadContext, StoreError};
+
+/// The table that all releases of DeepFlow have, on one server or on a cluster.
+const TABLE: &str = "l7_flow_log";
+
+/// Columns and dictionaries, as one lookup found them.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Schema {
+    /// Quoted, with its database.
+    pub(super) table: String,
+    pub(super) columns: Columns,
+}
+
+/// Looks up the [`Schema`] and remembers it.
+pub(super) struct SchemaSource {
+    database: String,
+    tag_database: String,
+    refresh: Duration,
+    // held while looking up, so that only one query does it and the others wait for its result
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    known: Option<(Arc<Schema>, Instant)>,
+    /// The dictionaries whose absence has been logged.
+    reported: Vec<Dictionary>,
+}
+
+#[derive(Row, Deserialize)]
+struct Name<'a> {
+    name: &'a str,
+}
+
+impl SchemaSource {
+    pub(super) fn new(settings: &StoreSettings) -> Self {
+        Self {
+            database: settings.database.clone(),
+            tag_database: settings.tag_database(),
+            refresh: Duration::from_secs(settings.schema_refresh_s.into()),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The schema, looked up if it is not known or known for long.
+    pub(super) async fn get(
+        &self,
+        reader: &Reader,
+        context: &ReadContext,
+    ) -> Result<Arc<Schema>, StoreError> {
+        let mut state = self.state.lock().await;
+        if let Some((schema, at)) = &state.known
+            && at.elapsed() < self.refresh
+        {
+            return Ok(Arc::clone(schema));
+        }
+        self.look_up(&mut state, reader, context).await
+    }
+
+    /// The schema after a query with `failed` did not work. `None` if it is still the same.
+    pub(super) async fn get_after(
+        &self,
+        failed: &Arc<Schema>,
+        reader: &Reader,
+        context: &ReadContext,
+    ) -> Result<Option<Arc<Schema>>, StoreError> {
+        let mut state = self.state.lock().await;
+        let schema = match &state.known {
+            Some((schema, _)) if !Arc::ptr_eq(schema, failed) => Arc::clone(schema),
+            _ => self.look_up(&mut state, reader, context).await?,
+        };
+        Ok((schema != *failed).then_some(schema))
+    }
+
+    async fn look_up(
+        &self,
+        state: &mut State,
+        reader: &Reader,
+        context: &ReadContext,
+    ) -> Result<Arc<Schema>, StoreError> {
+        let found = self.columns_and_dictionaries(reader, context).await;
+        let (columns, dictionaries) = match (found, &state.known) {
+            (Ok(found), _) => found,
+            // an upgrade is rarer than a server that is busy: what was true a minute ago will do
+            (Err(error), Some((schema, _))) if !matches!(error, StoreError::Schema(_)) => {
+                let schema = Arc::clone(schema);
+                tracing::warn!(%error, "columns of the flow log not looked up again");
+                state.known = Some((Arc::clone(&schema), Instant::now()));
+                return Ok(schema);
+            }
+            (Err(error), _) => {
+                state.known = None;
+                return Err(error);
+            }
+        };
+        self.report_missing(state, &dictionaries);
+        let schema = Arc::new(Schema { table: self.quoted_table(), columns });
+        state.known = Some((Arc::clone(&schema), Instant::now()));
+        Ok(schema)
+    }
+
+    async fn columns_and_dictionaries(
+        &self,
+        reader: &Reader,
+        context: &ReadContext,
+    ) -> Result<(Columns, Vec<Dictionary>), StoreError> {
+        let mut present = BTreeSet::new();
+        let statement = Statement::column_names(&self.database, TABLE);
+        let mut keep = |row: Name<'_>| {
+            present.insert(row.name.to_owned());
+        };
+        reader.run::<Name<'_>, _>(context, &statement, &mut keep).await.map_err(|failure| failure.error)?;
+        let table = format!("{}.{TABLE}", self.database);
+        if present.is_empty() {
+            // a table that the user may not see looks the same
+            return Err(StoreError::Schema(format!("table {table}, or the right to read it")));
+        }
+        // before any dictionary is touched: without its columns the table is of no use
+        Columns::new(&table, &present, &self.tag_database, &[])?;
+        let dictionaries = self.dictionaries(reader, context).await?;
+        let columns = Columns::new(&table, &present, &self.tag_database, &dictionaries)?;
+        Ok((columns, dictionaries))
+    }
+
+    /// The dictionaries that answer. All together are asked first, since mostly all do.
+    async fn dictionaries(
+        &self,
+        reader: &Reader,
+        context: &ReadContext,
+    ) -> Result<Vec<Dictionary>, StoreError> {
+        if self.answer(&Dictionary::ALL, reader, context).await? {
+            return Ok(Dictionary::ALL.to_vec());
+        }
+        let mut answering = Vec::new();
+        for dictionary in Dictionary::ALL {
+            if self.answer(&[dictionary], reader, context).await? {
+                answering.push(dictionary);
+            }
+        }
+        Ok(answering)
+    }
+
+    async fn answer(
+        &self,
+        dictionaries: &[Dictionary],
+        reader: &Reader,
+        context: &ReadContext,
+    ) -> Result<bool, StoreError> {
+        let probes: Vec<String> =
+            dictionaries.iter().map(|dictionary| dictionary.probe(&self.tag_database)).collect();
+        let statement = Statement::plain(format!("SELECT concat({}, '') AS name LIMIT 1", probes.join(", ")));
+        match reader.run::<Name<'_>, _>(context, &statement, &mut |_: Name<'_>| ()).await {
+            Ok(_) => Ok(true),
+            Err(failure) if failure.may_be_the_schema() => {
+                tracing::debug!(?dictionaries, error = %failure.error, "dictionary does not answer");
+                Ok(false)
+            }
+            Err(Failure { error, .. }) => Err(error),
+        }
+    }
+
+    fn report_missing(&self, state: &mut State, answering: &[Dictionary]) {
+        let missing: Vec<Dictionary> =
+            Dictionary::ALL.into_iter().filter(|dictionary| !answering.contains(dictionary)).collect();
+        if missing == state.reported {
+            return;
+        }
+        if missing.is_empty() {
+            tracing::info!(database = %self.tag_database, "all dictionaries of names answer");
+        } else {
+            let names: Vec<&str> = missing.iter().map(|dictionary| dictionary.name()).collect();
+            tracing::warn!(
+                database = %self.tag_database,
+                dictionaries = %names.join(", "),
+                "dictionaries missing or unreadable, their names stay empty"
+            );
+        }
+        state.reported = missing;
+    }
+
+    fn quoted_table(&self) -> String {
+        format!("{}.{}", sql::identifier(&self.database), sql::identifier(TABLE))
+    }
+}
