@@ -36,4 +36,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The messages that the REST door prints.
-const ANSWERS: [&str; 3] = ["CompleteTraceResponse", "CompletedTrace", "Span"];
+const ANSWERS: [&str; 9] = [
+    "CompleteTraceResponse",
+    "CompletedTrace",
+    "Span",
+    "Explanation",
+    "SearchRound",
+    "SpanReason",
+    "RefusedParent",
+    "PrunedTree",
+    "ClockReason",
+];

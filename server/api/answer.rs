@@ -25,7 +25,7 @@ pub fn response(completion: &Completion, region: &str) -> CompleteTraceResponse 
     CompleteTraceResponse {
         opt_status: if shortfalls.is_empty() { SUCCESS } else { PARTIAL_RESULT }.to_owned(),
         description: shortfalls.join("; "),
-        data: Some(CompletedTrace { tracing, host_clock_correction }),
+        data: Some(CompletedTrace { tracing, host_clock_correction, explanation: None }),
     }
 }
 

@@ -56,11 +56,12 @@ const fn field(spellings: &'static [&'static str], required: bool) -> Field {
     Field { spellings, required }
 }
 
-const BODY: [Field; 4] = [
+const BODY: [Field; 5] = [
     field(&["app_spans", "APP_SPANS"], true),
     field(&["max_iteration", "MAX_ITERATION"], false),
     field(&["network_delay_us", "NETWORK_DELAY_US"], false),
     field(&["host_clock_offset_us"], false),
+    field(&["explain"], false),
 ];
 const SPAN: [Field; 9] = [
     field(&["trace_id"], true),
@@ -196,7 +197,14 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
                     names.network_delay_us = spelling;
                     &mut numbers.network_delay_us
                 }
-                _ => &mut numbers.host_clock_offset_us,
+                3 => &mut numbers.host_clock_offset_us,
+                _ => {
+                    match map.next_value_seed(Value)?.flag() {
+                        Ok(explain) => numbers.explain = explain,
+                        Err(fault) => draft.violations.push(spelling, fault),
+                    }
+                    continue;
+                }
             };
             *target = map.next_value_seed(Value)?.int(false).unwrap_or_else(|fault| {
                 draft.violations.push(spelling, fault);
@@ -329,7 +337,7 @@ impl<'de> Visitor<'de> for OneSpan<'_, '_> {
 /// A JSON value as far as a field can use it.
 enum Scalar {
     Null,
-    Bool,
+    Bool(bool),
     Int(i64),
     /// An integer beyond i64.
     Large(u64),
@@ -343,7 +351,7 @@ impl Scalar {
     fn what(&self) -> &'static str {
         match self {
             Scalar::Null => "null",
-            Scalar::Bool => "a boolean",
+            Scalar::Bool(_) => "a boolean",
             Scalar::Int(_) | Scalar::Large(_) | Scalar::Float(_) => "a number",
             Scalar::Text(_) => "a string",
             Scalar::List => "a list",
@@ -377,6 +385,15 @@ impl Scalar {
                 None => Err(format!("{} is not an integer", quote(&text))),
             },
             other => Err(format!("{}, an integer is expected", other.what())),
+        }
+    }
+
+    /// An optional flag; null is absent, and absent is false.
+    fn flag(self) -> Result<bool, String> {
+        match self {
+            Scalar::Null => Ok(false),
+            Scalar::Bool(set) => Ok(set),
+            other => Err(format!("{}, true or false is expected", other.what())),
         }
     }
 
@@ -416,8 +433,8 @@ impl<'de> Visitor<'de> for Value {
     fn visit_unit<E>(self) -> Result<Scalar, E> {
         Ok(Scalar::Null)
     }
-    fn visit_bool<E>(self, _: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Bool)
+    fn visit_bool<E>(self, set: bool) -> Result<Scalar, E> {
+        Ok(Scalar::Bool(set))
     }
     fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
         Ok(Scalar::Int(value))

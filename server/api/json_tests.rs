@@ -67,6 +67,7 @@ fn a_good_body() {
         ..AppSpan::default()
     };
     let expected = CompletionRequest {
+        explain: false,
         max_iteration: 7,
         network_delay_us: 5,
         host_clock_offset_us: 6,

@@ -107,6 +107,7 @@ pub(super) struct Numbers {
     pub(super) max_iteration: Option<i64>,
     pub(super) network_delay_us: Option<i64>,
     pub(super) host_clock_offset_us: Option<i64>,
+    pub(super) explain: bool,
 }
 
 /// The fields of a span that a door has read. `None` is a field that the door has already refused.
@@ -261,6 +262,7 @@ impl Checked {
                 .host_clock_offset_us
                 .unwrap_or(tracing.host_clock_offset_us)
                 .min(MAX_TOLERANCE_US),
+            explain: numbers.explain,
             app_spans: spans,
         }
     }
@@ -282,6 +284,7 @@ impl Checked {
             max_iteration: self.numbers.max_iteration.map(|value| value.try_into().unwrap_or(i32::MAX)),
             network_delay_us: self.numbers.network_delay_us,
             host_clock_offset_us: self.numbers.host_clock_offset_us,
+            explain: self.numbers.explain,
             app_spans: self.spans.into_iter().map(span).collect(),
         }
     }
@@ -322,6 +325,7 @@ pub fn message(
         max_iteration: request.max_iteration.map(i64::from),
         network_delay_us: request.network_delay_us,
         host_clock_offset_us: request.host_clock_offset_us,
+        explain: request.explain,
     };
     Ok(draft.finish(numbers, Spelling::default())?.request(rules))
 }

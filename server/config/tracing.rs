@@ -54,7 +54,11 @@ impl Default for Tracing {
 impl Tracing {
     /// Whether the search follows this kind of key.
     pub fn follows(&self, source: TracingSource) -> bool {
-        if self.tracing_source.is_empty() { source != TracingSource::Dns } else { self.tracing_source.contains(&source) }
+        if self.tracing_source.is_empty() {
+            source != TracingSource::Dns
+        } else {
+            self.tracing_source.contains(&source)
+        }
     }
 
     /// Whether an optional connection scenario is on.

@@ -106,7 +106,8 @@ impl Relation {
             (Relation::SPAN_ID, "app"),
             (Relation::DNS, "request_id"),
         ];
-        let names: Vec<&str> = NAMES.iter().filter(|(bit, _)| self.contains(*bit)).map(|(_, name)| *name).collect();
+        let names: Vec<&str> =
+            NAMES.iter().filter(|(bit, _)| self.contains(*bit)).map(|(_, name)| *name).collect();
         names.join(",")
     }
 }

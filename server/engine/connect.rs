@@ -225,7 +225,8 @@ impl<'a, 'b> Connect<'a, 'b> {
                 child != parent
                     && self.relations.span_id(parent, child)
                     && !self.same_set(parent, child)
-                    && (p.is_app() || self.cover_guard(parent, child) && !self.outlasted(parent, child, child))
+                    && (p.is_app()
+                        || self.cover_guard(parent, child) && !self.outlasted(parent, child, child))
             });
             self.in_relation_order(parent, &mut candidates);
             for &child in &candidates {
@@ -258,7 +259,8 @@ impl<'a, 'b> Connect<'a, 'b> {
                 child != parent
                     && self.relations.span_id(parent, child)
                     && !self.same_set(parent, child)
-                    && (c.is_app() || self.cover_guard(parent, child) && !self.outlasted(parent, child, parent))
+                    && (c.is_app()
+                        || self.cover_guard(parent, child) && !self.outlasted(parent, child, parent))
                     && (!c.is_app() && c.key().span_id == span_id || c.key().parent_span_id == span_id)
             });
             self.in_relation_order(parent, &mut candidates);
@@ -443,9 +445,11 @@ impl<'a, 'b> Connect<'a, 'b> {
 
     /// Scenario 7.
     fn networks_by_trace_id(&self, weak: &mut Pending, best: &mut FxHashMap<u32, u32>) {
-        let roots = self.network_roots.iter().zip(0u32..).filter(|&(&node, _)| {
-            self.is_orphan(node) && self.flow(node).point.starts_with_s()
-        });
+        let roots = self
+            .network_roots
+            .iter()
+            .zip(0u32..)
+            .filter(|&(&node, _)| self.is_orphan(node) && self.flow(node).point.starts_with_s());
         let roots = Places::by_trace_id(roots.map(|(&node, place)| (self.flow(node), place)));
         for &parent in &self.network_leafs {
             let p = self.flow(parent);
@@ -483,7 +487,9 @@ impl<'a, 'b> Connect<'a, 'b> {
         const CLOUD_HOST: u8 = 1;
         const POD_NODE: u8 = 14;
         let roots = self.process_roots.iter().zip(0u32..).filter(|&(&node, _)| {
-            self.is_process_root[node as usize] && self.is_orphan(node) && self.flow(node).point.starts_with_c()
+            self.is_process_root[node as usize]
+                && self.is_orphan(node)
+                && self.flow(node).point.starts_with_c()
         });
         let roots = Places::by_trace_id(roots.map(|(&node, place)| (self.flow(node), place)));
         for &parent in &self.process_leafs {

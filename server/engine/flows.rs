@@ -6,8 +6,8 @@ use smallvec::SmallVec;
 use crate::{
     config::AppSpanDuplicates,
     flow::{
-        AgentId, AppSpan, CompletionRequest, FlowRow, KeyRow, LogType, ObservationPoint, RowId, SignalSource, Text,
-        Texts, TraceIds,
+        AgentId, AppSpan, CompletionRequest, FlowRow, KeyRow, LogType, ObservationPoint, RowId, SignalSource,
+        Text, Texts, TraceIds,
     },
 };
 
@@ -171,7 +171,9 @@ pub(super) fn collect(
     for (position, span) in request.app_spans.iter().enumerate() {
         let mut flow = Flow::new(row_of(span, texts), texts);
         flow.request = Some(position as u32);
-        if let Some(&at) = stored.get(&(flow.row.key.trace_id, flow.row.key.span_id)).filter(|at| merged.insert(**at)) {
+        if let Some(&at) =
+            stored.get(&(flow.row.key.trace_id, flow.row.key.span_id)).filter(|at| merged.insert(**at))
+        {
             let row = &mut flows[at].row;
             row.name = row.name.or(flow.row.name);
             row.app_service = row.app_service.or(flow.row.app_service);

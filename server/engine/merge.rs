@@ -85,7 +85,8 @@ impl Merger {
     /// R-MERGE-3, -4: the flow that absorbs `f`, and whether `f` is a frame.
     fn session_partner(&mut self, f: &Flow) -> Option<(usize, bool)> {
         let key = f.key();
-        let eligible = (key.kind == LogType::RESPONSE || key.l7_protocol.is_grpc_like()) && f.row.is_async == 0;
+        let eligible =
+            (key.kind == LogType::RESPONSE || key.l7_protocol.is_grpc_like()) && f.row.is_async == 0;
         if !eligible {
             return None;
         }
@@ -99,7 +100,8 @@ impl Merger {
 
         if system && key.l7_protocol == L7Protocol::DNS {
             let anchor = anchor?;
-            let partner = last_valid(stream.dns_by_anchor.get_mut(&anchor)?, |at| dns_anchor(&flows[at]) == anchor)?;
+            let partner =
+                last_valid(stream.dns_by_anchor.get_mut(&anchor)?, |at| dns_anchor(&flows[at]) == anchor)?;
             return (Some(partner) > stream.last_not_dns).then_some((partner, frame));
         }
         let mut partner = None;
@@ -152,7 +154,9 @@ impl Merger {
         let flows = &self.flows;
         let mut partner = None;
         for id in f.trace_ids.iter() {
-            if let Some(stack) = self.async_requests.get_mut(&(key.l7_protocol, key.tap_side, id, key.span_id)) {
+            if let Some(stack) =
+                self.async_requests.get_mut(&(key.l7_protocol, key.tap_side, id, key.span_id))
+            {
                 partner = partner.max(last_valid(stack, |at| flows[at].key().kind == LogType::REQUEST));
             }
         }
@@ -246,22 +250,71 @@ fn fill_unknown(p: &mut FlowRow, f: &FlowRow) {
         ($own:expr, $other:expr, $($field:ident),+) => { $( take(&mut $own.$field, $other.$field); )+ };
     }
     take_all!(
-        p.key, f.key, kind, signal_source, l7_protocol, protocol, tap_side, agent, start_us, end_us, req_tcp_seq,
-        resp_tcp_seq, syscall_request, syscall_response, trace_id, span_id, parent_span_id, x_request_id_0,
+        p.key,
+        f.key,
+        kind,
+        signal_source,
+        l7_protocol,
+        protocol,
+        tap_side,
+        agent,
+        start_us,
+        end_us,
+        req_tcp_seq,
+        resp_tcp_seq,
+        syscall_request,
+        syscall_response,
+        trace_id,
+        span_id,
+        parent_span_id,
+        x_request_id_0,
         x_request_id_1
     );
     take_option(&mut p.key.request_id, f.key.request_id);
     take_option(&mut p.response_code, f.response_code);
     take_all!(
-        p, f, name, l7_protocol_str, l7_protocol_enum, version, flow_id, is_tls, is_async, server_port, tap_id, tap,
-        response_status, duration_us, biz_response_code, response_exception, response_result, request_type,
-        request_domain, request_resource, http_proxy_client, endpoint, app_service, app_instance
+        p,
+        f,
+        name,
+        l7_protocol_str,
+        l7_protocol_enum,
+        version,
+        flow_id,
+        is_tls,
+        is_async,
+        server_port,
+        tap_id,
+        tap,
+        response_status,
+        duration_us,
+        biz_response_code,
+        response_exception,
+        response_result,
+        request_type,
+        request_domain,
+        request_resource,
+        http_proxy_client,
+        endpoint,
+        app_service,
+        app_instance
     );
     for side in 0..2 {
         take(&mut p.syscall_cap_seq[side], f.syscall_cap_seq[side]);
         take_all!(
-            p.sides[side], f.sides[side], process_id, process_kname, gprocess, subnet_id, subnet, ip,
-            auto_instance_type, auto_instance_id, auto_instance, auto_service_type, auto_service_id, auto_service
+            p.sides[side],
+            f.sides[side],
+            process_id,
+            process_kname,
+            gprocess,
+            subnet_id,
+            subnet,
+            ip,
+            auto_instance_type,
+            auto_instance_id,
+            auto_instance,
+            auto_service_type,
+            auto_service_id,
+            auto_service
         );
     }
 }

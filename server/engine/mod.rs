@@ -51,7 +51,12 @@ use crate::{
 
 /// Builds the completed trace of `request` from the rows that the search found, in any order. `texts` holds
 /// the strings of the rows, and of the answer afterwards.
-pub fn complete(rows: Vec<FlowRow>, request: &CompletionRequest, tracing: &Tracing, texts: &mut Texts) -> Completed {
+pub fn complete(
+    rows: Vec<FlowRow>,
+    request: &CompletionRequest,
+    tracing: &Tracing,
+    texts: &mut Texts,
+) -> Completed {
     let tolerance = Tolerance {
         network_delay_us: request.network_delay_us,
         host_clock_offset_us: request.host_clock_offset_us,

@@ -34,7 +34,11 @@ impl NetworkSet {
 }
 
 /// Builds the sets (R-NET-1 to -4), and tells each network span its service. Not ordered yet.
-pub(super) fn build(flows: &[Flow], relations: &Relations<'_>, resources: &mut [Resource]) -> Vec<NetworkSet> {
+pub(super) fn build(
+    flows: &[Flow],
+    relations: &Relations<'_>,
+    resources: &mut [Resource],
+) -> Vec<NetworkSet> {
     let mut sets = Vec::new();
     let mut taken = vec![false; flows.len()];
     let mut related = Vec::new();
@@ -90,7 +94,10 @@ pub(super) fn order(members: &mut Vec<u32>, flows: &[Flow], texts: &Texts) {
     let flow = |member: u32| &flows[member as usize];
     members.sort_by(|&a, &b| {
         let (a, b) = (flow(a), flow(b));
-        a.point.rank().cmp(&b.point.rank()).then_with(|| texts.get(a.key().tap_side).cmp(texts.get(b.key().tap_side)))
+        a.point
+            .rank()
+            .cmp(&b.point.rank())
+            .then_with(|| texts.get(a.key().tap_side).cmp(texts.get(b.key().tap_side)))
     });
     let weights = Weights::of(members, flows);
     let weight = |member: u32| weights.weight(flow(member).key().agent);

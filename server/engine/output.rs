@@ -47,7 +47,8 @@ pub(super) fn plan(
     for (&node, at) in order.iter().zip(0u32..) {
         place[node as usize] = Some(at);
     }
-    let parents = order.iter().map(|&node| forest.parents[node as usize].and_then(|p| place[p as usize])).collect();
+    let parents =
+        order.iter().map(|&node| forest.parents[node as usize].and_then(|p| place[p as usize])).collect();
     let corrections = forest.clock.corrections();
     let of_name = agents_by_instance_name(flows);
     let correction_of = |node: u32| {
@@ -65,7 +66,9 @@ pub(super) fn plan(
                 let mut related = Vec::new();
                 if max_related_ids > 0 {
                     relations.of(node, &mut seen, |other, relation| {
-                        if let (Some(_), Some(&id)) = (place[other as usize], flows[other as usize].ids.first()) {
+                        if let (Some(_), Some(&id)) =
+                            (place[other as usize], flows[other as usize].ids.first())
+                        {
                             related.push(Related { index: other, relation, id });
                         }
                         related.len() < max_related_ids
@@ -84,7 +87,8 @@ impl Plan {
     /// Moves the rows into the answer.
     pub(super) fn carry_out(self, flows: Vec<Flow>, resources: &[Resource]) -> Completed {
         let mut flows: Vec<Option<Flow>> = flows.into_iter().map(Some).collect();
-        let parts = self.order.into_iter().zip(self.parents).zip(self.ids).zip(self.related).zip(self.corrections);
+        let parts =
+            self.order.into_iter().zip(self.parents).zip(self.ids).zip(self.related).zip(self.corrections);
         let spans = parts.filter_map(|((((node, parent), deepflow_span_id), related), correction)| {
             let flow = flows[node as usize].take()?;
             let (instance_id, instance_type) = {

@@ -18,7 +18,8 @@ impl TraceIds {
         if !text.contains(',') && text.trim().len() == text.len() {
             return TraceIds(SmallVec::from_slice(&[joined]));
         }
-        let parts: Vec<String> = text.split(',').map(str::trim).filter(|p| !p.is_empty()).map(str::to_owned).collect();
+        let parts: Vec<String> =
+            text.split(',').map(str::trim).filter(|p| !p.is_empty()).map(str::to_owned).collect();
         let mut ids = TraceIds(parts.iter().map(|part| texts.intern(part)).collect());
         ids.order(texts);
         ids

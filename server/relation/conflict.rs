@@ -132,7 +132,8 @@ mod tests {
     fn only_long_resources_are_cut() {
         let mut texts = Texts::new();
         let long = "é".repeat(1024);
-        let (cut, a, b) = (texts.intern(&long), texts.intern(&format!("{long}a")), texts.intern(&format!("{long}b")));
+        let (cut, a, b) =
+            (texts.intern(&long), texts.intern(&format!("{long}a")), texts.intern(&format!("{long}b")));
         assert!(!resources_differ(a, b, &texts));
         assert!(resources_differ(cut, b, &texts), "one of them is not longer");
     }

@@ -118,14 +118,22 @@ mod tests {
     const TOLERANCE: Tolerance = Tolerance { network_delay_us: 100, host_clock_offset_us: 10 };
 
     fn capture(kind: LogType, req: u32, resp: u32, start_us: i64, end_us: i64) -> KeyRow {
-        KeyRow { kind, req_tcp_seq: TcpSeq(req), resp_tcp_seq: TcpSeq(resp), start_us, end_us, ..KeyRow::default() }
+        KeyRow {
+            kind,
+            req_tcp_seq: TcpSeq(req),
+            resp_tcp_seq: TcpSeq(resp),
+            start_us,
+            end_us,
+            ..KeyRow::default()
+        }
     }
 
     /// R-REL-4, line by line: types, then which times and numbers count.
     #[test]
     fn tcp_strong_lines() {
         let session = capture(LogType::SESSION, 1, 2, 1000, 2000);
-        let check = |b: KeyRow, expected: bool| assert_eq!(tcp_strong(&session, &b, TOLERANCE), expected, "{b:?}");
+        let check =
+            |b: KeyRow, expected: bool| assert_eq!(tcp_strong(&session, &b, TOLERANCE), expected, "{b:?}");
         check(capture(LogType::SESSION, 1, 2, 1100, 2100), true);
         check(capture(LogType::SESSION, 1, 2, 1101, 2000), false);
         check(capture(LogType::SESSION, 1, 2, 1000, 2101), false);

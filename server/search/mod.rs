@@ -89,8 +89,13 @@ impl Search {
     pub fn new(request: &CompletionRequest, tracing: &Tracing) -> Self {
         let entry = request.app_spans.iter().map(|span| &span.trace_id).find(|id| !id.is_empty()).cloned();
         let window = window::of_request(request);
-        let mut request_trace_ids: Vec<String> =
-            request.app_spans.iter().map(|span| &span.trace_id).filter(|id| !id.is_empty()).cloned().collect();
+        let mut request_trace_ids: Vec<String> = request
+            .app_spans
+            .iter()
+            .map(|span| &span.trace_id)
+            .filter(|id| !id.is_empty())
+            .cloned()
+            .collect();
         request_trace_ids.sort_unstable();
         request_trace_ids.dedup();
         Search {
@@ -125,9 +130,12 @@ impl Search {
     /// The open question; `None` when the search is over. The same until it is answered.
     pub fn next(&self, texts: &Texts) -> Option<Question> {
         match &self.phase {
-            Phase::Entry => self.entry.clone().map(|trace_id| Question::Entry { trace_id, window: self.window }),
+            Phase::Entry => {
+                self.entry.clone().map(|trace_id| Question::Entry { trace_id, window: self.window })
+            }
             Phase::ByTraceId => {
-                let mut trace_ids: Vec<String> = self.pending.iter().map(|&id| texts.get(id).to_owned()).collect();
+                let mut trace_ids: Vec<String> =
+                    self.pending.iter().map(|&id| texts.get(id).to_owned()).collect();
                 trace_ids.sort_unstable();
                 let window = Window {
                     from_s: self.window.from_s.saturating_sub(self.options.expand_s),

@@ -58,7 +58,8 @@ pub fn tracing(case: &Value) -> Tracing {
         host_clock_offset_us: number("host_clock_offset_us", 10_000),
         allow_multiple_trace_ids_in_tracing_result: flag("allow_multiple_trace_ids_in_tracing_result"),
         tracing_source: serde_json::from_value(list("tracing_source")).unwrap(),
-        span_set_connection_strategies: serde_json::from_value(list("span_set_connection_strategies")).unwrap(),
+        span_set_connection_strategies: serde_json::from_value(list("span_set_connection_strategies"))
+            .unwrap(),
         iteration_expand_time_range: number("iteration_expand_time_range", 0) as u32,
         app_span_duplicates: AppSpanDuplicates::Keep,
         compatibility: Compatibility::Original,
@@ -88,5 +89,6 @@ pub fn request(case: &Value, tracing: &Tracing) -> CompletionRequest {
         max_iteration: request["MAX_ITERATION"].as_u64().map_or(tracing.max_iteration, |n| n as u32),
         network_delay_us: request["NETWORK_DELAY_US"].as_i64().unwrap_or(tracing.network_delay_us),
         host_clock_offset_us: tracing.host_clock_offset_us,
+        explain: false,
     }
 }

@@ -52,7 +52,9 @@ impl<'a> Comparison<'a> {
     fn new(case: &'a Value, answer: &'a Value) -> Self {
         let unstable = list(&case["unstable"])
             .iter()
-            .map(|u| (u["span"].as_str().unwrap_or("*").to_owned(), u["field"].as_str().unwrap_or("*").to_owned()))
+            .map(|u| {
+                (u["span"].as_str().unwrap_or("*").to_owned(), u["field"].as_str().unwrap_or("*").to_owned())
+            })
             .collect();
         static NONE: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
         Comparison {
@@ -80,7 +82,9 @@ impl<'a> Comparison<'a> {
         self.promises();
         self.envelope();
         self.presence();
-        for key in self.expected.keys().filter(|key| self.actual.contains_key(*key)).cloned().collect::<Vec<_>>() {
+        for key in
+            self.expected.keys().filter(|key| self.actual.contains_key(*key)).cloned().collect::<Vec<_>>()
+        {
             if !self.skip(&key, "*") {
                 self.one_span(&key);
             }
@@ -205,7 +209,10 @@ fn plain(value: &Value) -> Value {
         Value::Null => Value::from(""),
         Value::Bool(set) => Value::from(if *set { "True" } else { "" }),
         Value::Number(number) => {
-            let whole = number.as_f64().filter(|f| number.is_f64() && f.fract() == 0.0).map(|f| (f as i64).to_string());
+            let whole = number
+                .as_f64()
+                .filter(|f| number.is_f64() && f.fract() == 0.0)
+                .map(|f| (f as i64).to_string());
             plain(&Value::from(whole.unwrap_or_else(|| number.to_string())))
         }
         Value::String(text) => Value::from(if text == "0" { "" } else { text.as_str() }),
@@ -272,7 +279,8 @@ impl RowNames {
         const TAP_SIDES: [&str; 6] = ["app", "app", "s-app", "c-app", "c-app", "s-app"];
         let stored: HashSet<String> = list(&case["rows"]).iter().map(|row| text(&row["_id"])).collect();
         let identity = |span: &Value, tap_side: String| {
-            let own = ["trace_id", "span_id", "parent_span_id", "start_time_us", "end_time_us"].map(|f| text(&span[f]));
+            let own = ["trace_id", "span_id", "parent_span_id", "start_time_us", "end_time_us"]
+                .map(|f| text(&span[f]));
             (own, tap_side)
         };
         let mut places: HashMap<_, Vec<usize>> = HashMap::new();

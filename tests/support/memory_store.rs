@@ -108,7 +108,16 @@ fn associated(keys: &AssociationKeys, row: &StoredRow) -> bool {
 
 fn total_order(a: &StoredRow, b: &StoredRow) -> Ordering {
     let key = |row: &StoredRow| {
-        (row.time, row._id, row.r#type, row.signal_source, row.l7_protocol, row.protocol, row.start_time, row.end_time)
+        (
+            row.time,
+            row._id,
+            row.r#type,
+            row.signal_source,
+            row.l7_protocol,
+            row.protocol,
+            row.start_time,
+            row.end_time,
+        )
     };
     key(a).cmp(&key(b)).then_with(|| a.observation_point.cmp(&b.observation_point))
 }

@@ -30,7 +30,12 @@ impl AppTree {
                 by_span_id.entry(id).or_default().push(node);
             }
         }
-        let mut tree = AppTree { nodes, parent: vec![None; flows.len()], top: (0..flows.len() as u32).collect(), by_span_id };
+        let mut tree = AppTree {
+            nodes,
+            parent: vec![None; flows.len()],
+            top: (0..flows.len() as u32).collect(),
+            by_span_id,
+        };
         for at in 0..tree.nodes.len() {
             let node = tree.nodes[at];
             let flow = &flows[node as usize];
@@ -74,7 +79,8 @@ impl AppTree {
         let of = |node: u32| &flows[node as usize];
         let child = of(other);
         let one_trace = |flow: &Flow| {
-            flow.trace_ids.intersects(&child.trace_ids) || flow.trace_ids.is_empty() && child.trace_ids.is_empty()
+            flow.trace_ids.intersects(&child.trace_ids)
+                || flow.trace_ids.is_empty() && child.trace_ids.is_empty()
         };
         let candidates = self.by_span_id.get(&span_id)?.iter().copied();
         candidates

@@ -41,8 +41,10 @@ fn exchange(flows: &[Flow], set: &NetworkSet) -> Option<Exchange> {
     let flow = |node: u32| &flows[node as usize];
     let is = |node: u32, point: ObservationPoint| flow(node).is_system() && flow(node).point == point;
     let members = || set.members.iter().map(|&node| flow(node));
-    let trace_ids = members().map(|flow| &flow.trace_ids).find(|ids| !ids.is_empty()).cloned().unwrap_or_default();
-    let first = |value: fn(&Flow) -> Text| members().map(value).find(|text| !text.is_empty()).unwrap_or_default();
+    let trace_ids =
+        members().map(|flow| &flow.trace_ids).find(|ids| !ids.is_empty()).cloned().unwrap_or_default();
+    let first =
+        |value: fn(&Flow) -> Text| members().map(value).find(|text| !text.is_empty()).unwrap_or_default();
     let end = |side: usize| {
         members()
             .map(|flow| &flow.row.sides[side])
@@ -134,9 +136,7 @@ impl<'a> Arrivals<'a> {
         let tail = |i: u32| &self.flows[self.exchanges[i as usize].tail as usize];
         let from_us = inner.flow.key().start_us.saturating_add(inner.slack_us);
         let until = file.partition_point(|&i| tail(i).key().start_us <= from_us);
-        let fits = |i: &&u32| {
-            self.exchanges[**i as usize].head != inner.head && inner.is_within(tail(**i))
-        };
+        let fits = |i: &&u32| self.exchanges[**i as usize].head != inner.head && inner.is_within(tail(**i));
         file[..until].iter().rev().find(fits).copied()
     }
 }

@@ -30,8 +30,10 @@ pub(super) fn decide(tree: &mut Tree<'_>, exchanges: &[Exchange], host_clock_off
     let flows = tree.flows;
     let threads = Threads::of(flows);
     let servers = Servers::of(flows, exchanges, &threads);
-    let serves =
-        exchanges.iter().map(|e| e.client.and_then(|client| servers.of_client(client, e, &threads))).collect();
+    let serves = exchanges
+        .iter()
+        .map(|e| e.client.and_then(|client| servers.of_client(client, e, &threads)))
+        .collect();
     let mut exchange_of = vec![None; flows.len()];
     for (exchange, i) in exchanges.iter().zip(0u32..) {
         exchange_of[exchange.head as usize] = Some(i);
@@ -104,7 +106,9 @@ impl<'a> Joints<'a> {
                 continue;
             }
             self.caller[at] = match self.serves[at] {
-                Some((server, tie)) if self.span_id_of(server) == exchange.span_id => Some((server, rule_of(tie))),
+                Some((server, tie)) if self.span_id_of(server) == exchange.span_id => {
+                    Some((server, rule_of(tie)))
+                }
                 _ => match self.forwarder(exchange) {
                     Some(tail) => Some((tail, Rule::Forwarded)),
                     None => self
@@ -141,7 +145,8 @@ impl<'a> Joints<'a> {
         let mut entries: Vec<(bool, u32, Vec<(Kinship, u32)>)> = Vec::new();
         for &app in &self.apps.nodes {
             let flow = self.flow(app);
-            if self.apps.local_parent(app, self.flows).is_some() || flow.point == ObservationPoint::ClientApp {
+            if self.apps.local_parent(app, self.flows).is_some() || flow.point == ObservationPoint::ClientApp
+            {
                 continue;
             }
             let candidates = self.arrivals.with_span_id(flow.key().parent_span_id).iter();
@@ -217,7 +222,8 @@ impl<'a> Joints<'a> {
         for top in open {
             let brother = of_missing_parent.get(&self.flow(top).key().parent_span_id).copied();
             let fits = |tail: &u32| {
-                self.exchange_of[*tail as usize].is_some_and(|e| self.brings(&self.exchanges[e as usize], top))
+                self.exchange_of[*tail as usize]
+                    .is_some_and(|e| self.brings(&self.exchanges[e as usize], top))
             };
             if let Some(tail) = brother.filter(fits) {
                 self.entry[top as usize] = Some((tail, Rule::EntryByCalls));
@@ -272,7 +278,8 @@ impl<'a> Joints<'a> {
             let caller = if let Some((server, tie)) = self.serves[at] {
                 Some(below(server, rule_of(tie)))
             } else {
-                let anchor = exchange.client.and_then(|node| self.threads.chain(node)).and_then(|c| anchors.get(&c));
+                let anchor =
+                    exchange.client.and_then(|node| self.threads.chain(node)).and_then(|c| anchors.get(&c));
                 let of_thread = anchor.and_then(|anchor| match *anchor {
                     Anchor::Tail(tail) if self.inner(head, head).is_within(self.flow(tail)) => {
                         Some(below(tail, Rule::Preceding))
@@ -328,7 +335,9 @@ impl<'a> Joints<'a> {
         }
         for &app in &self.apps.nodes {
             match (self.entry[app as usize], self.apps.parent(app)) {
-                (Some((tail, rule)), Some(parent)) if self.leads_to(tail, parent) => tree.link(app, tail, rule),
+                (Some((tail, rule)), Some(parent)) if self.leads_to(tail, parent) => {
+                    tree.link(app, tail, rule)
+                }
                 (_, Some(parent)) => tree.link(app, parent, Rule::AppParent),
                 (Some((tail, rule)), None) => tree.link(app, tail, rule),
                 (None, None) => {}
@@ -411,7 +420,9 @@ impl AppsOfRequests {
         for (exchange, caller) in joints.exchanges.iter().zip(&joints.caller) {
             if let &Some((app, Rule::CallOfAppSpan)) = caller {
                 apps.callers.insert(app);
-                if let Some(process) = exchange.client.and_then(|client| serving::process(joints.flow(client))) {
+                if let Some(process) =
+                    exchange.client.and_then(|client| serving::process(joints.flow(client)))
+                {
                     process_of.entry(joints.apps.top(app)).or_insert(process);
                 }
             }

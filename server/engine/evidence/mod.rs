@@ -84,7 +84,8 @@ fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) {
     }
     // System spans know their process, so they speak first.
     for speak_first in [true, false] {
-        for (node, flow) in tree.flows.iter().enumerate().filter(|(_, flow)| flow.is_system() == speak_first) {
+        for (node, flow) in tree.flows.iter().enumerate().filter(|(_, flow)| flow.is_system() == speak_first)
+        {
             if let Some(number) = process_of[node] {
                 let memory = &mut memories[number as usize];
                 if flow.is_system() {

@@ -62,7 +62,8 @@ impl<'a> Servers<'a> {
             by_trace_id: Files::default(),
         };
         // Flows are in the order of their start, so files are too.
-        let mut nodes: Vec<(u32, &Exchange)> = exchanges.iter().filter_map(|e| Some((e.server?, e))).collect();
+        let mut nodes: Vec<(u32, &Exchange)> =
+            exchanges.iter().filter_map(|e| Some((e.server?, e))).collect();
         nodes.sort_unstable_by_key(|&(node, _)| node);
         for (node, exchange) in nodes {
             if let Some(chain) = threads.chain(node) {
@@ -81,7 +82,12 @@ impl<'a> Servers<'a> {
     }
 
     /// The server span whose request the client span of `exchange` serves.
-    pub(super) fn of_client(&self, client: u32, exchange: &Exchange, threads: &Threads) -> Option<(u32, Tie)> {
+    pub(super) fn of_client(
+        &self,
+        client: u32,
+        exchange: &Exchange,
+        threads: &Threads,
+    ) -> Option<(u32, Tie)> {
         let flow = &self.flows[client as usize];
         let of_thread = threads.chain(client).and_then(|chain| self.by_thread.get(&chain));
         if let Some(server) = of_thread.and_then(|file| self.by_syscall(file, flow)) {
@@ -121,9 +127,8 @@ impl<'a> Servers<'a> {
 
     /// The server spans around a client span of their host, the latest first.
     fn around<'f>(&'f self, file: &'f [u32], client: &'f Flow) -> impl Iterator<Item = u32> + use<'a, 'f> {
-        let until = file.partition_point(|&node| {
-            self.flows[node as usize].key().start_us <= client.key().start_us
-        });
+        let until =
+            file.partition_point(|&node| self.flows[node as usize].key().start_us <= client.key().start_us);
         file[..until].iter().rev().copied().filter(|&node| {
             let server = &self.flows[node as usize];
             server.key().agent == client.key().agent && server.covers_or_lost(client)

@@ -4,10 +4,7 @@
 
 use rustc_hash::FxHashMap;
 
-use crate::{
-    engine::flows::Flow,
-    flow::AgentId,
-};
+use crate::{engine::flows::Flow, flow::AgentId};
 
 /// Which chain each process span belongs to.
 pub(super) struct Threads {

@@ -57,7 +57,10 @@ fn link_by_span_id(build: &mut Build<'_, '_>, set: SetIndex) {
     for &node in &spans {
         let id = build.tree.flow(node).key().span_id;
         if !id.is_empty() {
-            holders.entry(id).and_modify(|(last, other)| (*other, *last) = (Some(*last), node)).or_insert((node, None));
+            holders
+                .entry(id)
+                .and_modify(|(last, other)| (*other, *last) = (Some(*last), node))
+                .or_insert((node, None));
         }
     }
     for &node in &spans {

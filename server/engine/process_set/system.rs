@@ -57,7 +57,8 @@ fn open_leftover_sets(build: &mut Build<'_, '_>, clients: &[u32], first: &mut Fi
             first.insert(flow.uid(), instance);
             instance
         } else {
-            let n = candidate_list(build, flow, first).map_or(0, |at| build.sets.lists[at as usize].1.len()) + 1;
+            let n =
+                candidate_list(build, flow, first).map_or(0, |at| build.sets.lists[at as usize].1.len()) + 1;
             build.numbered_key(instance, n)
         };
         let set = build.sets.append(instance, key);
@@ -204,7 +205,9 @@ impl Servers {
                 let server = build.tree.flow(node);
                 if matches(set, server) {
                     let start = server.key().start_us;
-                    if best.is_none_or(|(s, p, _)| (start, std::cmp::Reverse(place)) > (s, std::cmp::Reverse(p))) {
+                    if best
+                        .is_none_or(|(s, p, _)| (start, std::cmp::Reverse(place)) > (s, std::cmp::Reverse(p)))
+                    {
                         best = Some((start, place, node));
                     }
                     break;
