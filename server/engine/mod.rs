@@ -82,7 +82,8 @@ pub fn complete(
         }
         Compatibility::Off => {
             let relations = Relations::new(&flows, tolerance, follow_dns, texts);
-            let mut networks = network_set::build(&flows, &relations, &mut resources);
+            let networks = network_set::build(&flows, &relations, &mut resources);
+            let mut networks = network_set::reunite(networks, &flows, texts);
             for set in &mut networks {
                 network_set::order(&mut set.members, &flows, texts);
             }
