@@ -1,5 +1,6 @@
 //! The completed trace as the documented answer (api section 4).
 
+use super::explanation;
 use super::proto::{CompleteTraceResponse, CompletedTrace, Span};
 use crate::{
     completion::Completion,
@@ -25,7 +26,11 @@ pub fn response(completion: &Completion, region: &str) -> CompleteTraceResponse 
     CompleteTraceResponse {
         opt_status: if shortfalls.is_empty() { SUCCESS } else { PARTIAL_RESULT }.to_owned(),
         description: shortfalls.join("; "),
-        data: Some(CompletedTrace { tracing, host_clock_correction, explanation: None }),
+        data: Some(CompletedTrace {
+            tracing,
+            host_clock_correction,
+            explanation: explanation::explanation(completion),
+        }),
     }
 }
 

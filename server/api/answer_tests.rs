@@ -107,7 +107,11 @@ fn completion() -> Completion {
         clock_correction_us: -2,
     };
     Completion {
-        completed: Completed { spans: vec![app, system], host_clock_correction: vec![(AgentId(9), -2)] },
+        completed: Completed {
+            spans: vec![app, system],
+            host_clock_correction: vec![(AgentId(9), -2)],
+            explanation: None,
+        },
         texts,
         shortfalls: Vec::new(),
         rounds: Vec::new(),
