@@ -323,7 +323,8 @@ impl Search {
             }
         }
         let judged = candidates.len();
-        let kept = self.found.add_related(candidates, self.options.tolerance, self.options.follow_dns, texts);
+        let Options { tolerance, follow_dns, original, .. } = self.options;
+        let kept = self.found.add_related(candidates, tolerance, follow_dns, !original, texts);
         round.kept = kept.len();
         round.unrelated = judged - kept.len();
         if !kept.is_empty() {
