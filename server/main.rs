@@ -1,3 +1,5 @@
+//! The program.
+
 use std::{path::Path, process::ExitCode};
 
 use trace_completion::embedded;
