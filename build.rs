@@ -2,21 +2,21 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
+const FILES: [&str; 1] = ["tracecompletion/v1/trace_completion.proto"];
 const PACKAGE: &str = ".tracecompletion.v1";
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=build.rs");
 
-    let files = protox::compile(["tracecompletion/v1/trace_completion.proto"], ["proto"])?;
-
-    // Reflection serves this set; the comments stay out of it.
-    let mut set = files.clone();
-    for file in &mut set.file {
-        file.source_code_info = None;
-    }
+    let mut compiler = protox::Compiler::new(["proto"])?;
+    compiler.include_imports(true).include_source_info(false).open_files(FILES)?;
+    // Reflection serves this set: without the comments, and encoded by protox, because prost's structs
+    // would lose the `google.api.http` options.
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    fs::write(out.join("descriptor.bin"), prost_bytes(&set))?;
+    fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
+
+    let files = compiler.include_source_info(true).file_descriptor_set();
 
     // The REST door prints these very structs: each key is the documented json_name.
     let mut config = tonic_prost_build::configure().btree_map(".").build_transport(false);
@@ -36,8 +36,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The messages that the REST door prints.
-const ANSWERS: [&str; 3] = ["CompleteTraceResponse", "CompletedTrace", "Span"];
-
-fn prost_bytes(set: &impl protox::prost::Message) -> Vec<u8> {
-    set.encode_to_vec()
-}
+const ANSWERS: [&str; 9] = [
+    "CompleteTraceResponse",
+    "CompletedTrace",
+    "Span",
+    "Explanation",
+    "SearchRound",
+    "SpanReason",
+    "RefusedParent",
+    "PrunedTree",
+    "ClockReason",
+];

@@ -1,10 +1,13 @@
 //! A completion from question to answer: lets the search ask the store until it is done, and hands the
 //! rows to the engine. The only place that knows all three.
 
+use std::time::Instant;
+
 use crate::{
     config::Tracing,
-    engine::Completed,
+    engine::{self, Completed},
     flow::{CompletionRequest, Texts},
+    search::{Cost, Round, Search},
     store::{FlowStore, ReadContext, StoreError},
 };
 
@@ -16,15 +19,87 @@ pub struct Completion {
     pub texts: Texts,
     /// What the answer lacks and why, a sentence each; empty for a whole answer.
     pub shortfalls: Vec<String>,
+    /// What the search asked, and what it got.
+    pub rounds: Vec<Round>,
+    /// Queries sent to the store, the final fetch included.
+    pub queries: u32,
+    /// Rows that the store read for them, as far as it says.
+    pub read_rows: u64,
 }
 
-/// Completes one trace. Fails only where nothing was found before the store failed.
+/// Completes one trace. Fails only where nothing was found before the store failed; later failures leave
+/// an answer with shortfalls.
 pub async fn complete<S: FlowStore>(
     store: &S,
     tracing: &Tracing,
     request: &CompletionRequest,
     context: &ReadContext,
 ) -> Result<Completion, StoreError> {
-    let _ = (store, tracing, request, context);
-    Ok(Completion { completed: Completed::default(), texts: Texts::new(), shortfalls: Vec::new() })
+    let mut texts = Texts::new();
+    let mut search = Search::new(request, tracing, &mut texts);
+    let mut shortfalls = Vec::new();
+    let mut queries = 0;
+    let mut truncated = 0;
+    while let Some(question) = search.next(&texts) {
+        queries += 1;
+        let asked = Instant::now();
+        match store.search(context, &question, &mut texts).await {
+            Ok(page) => {
+                truncated += u32::from(page.truncated);
+                let cost = Cost {
+                    truncated: page.truncated,
+                    read_rows: page.read_rows,
+                    elapsed_us: asked.elapsed().as_micros() as u64,
+                };
+                search.answer(page.rows, cost, &mut texts);
+            }
+            Err(error) if search.found_rows() == 0 => return Err(error),
+            Err(error) => {
+                shortfalls.push(format!("the search ended early: {error}"));
+                search.abandon();
+            }
+        }
+    }
+    if truncated > 0 {
+        let limit = context.limit_rows;
+        shortfalls.push(format!("{truncated} search queries met l7_tracing_limit ({limit} rows)"));
+    }
+    let found = search.finish();
+    if found.full {
+        shortfalls.push(format!("the search ended at max_rows ({} rows)", tracing.max_rows));
+    }
+    let mut read_rows: u64 = found.rounds.iter().map(|round| round.read_rows).sum();
+    let mut rows = Vec::new();
+    if !found.ids.is_empty() {
+        queries += 1;
+        let page = store.fetch(context, &found.ids, &mut texts).await?;
+        read_rows += page.read_rows;
+        rows = page.rows;
+        if rows.len() < found.ids.len() {
+            let missing = found.ids.len() - rows.len();
+            shortfalls.push(format!("{missing} of {} rows were gone when fetched", found.ids.len()));
+        }
+    }
+    let (request, tracing) = (request.clone(), tracing.clone());
+    let (completed, texts) = off_the_reactor(rows.len() + request.app_spans.len(), move || {
+        let completed = engine::complete(rows, &request, &tracing, &mut texts);
+        (completed, texts)
+    })
+    .await?;
+    Ok(Completion { completed, texts, shortfalls, rounds: found.rounds, queries, read_rows })
+}
+
+/// Spans that the engine assembles in less time than a task may hold an async worker.
+const QUICK_SPANS: usize = 200;
+
+/// Runs work on its own thread, unless there is so little that the way there costs more.
+async fn off_the_reactor<T: Send + 'static>(
+    spans: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, StoreError> {
+    if spans <= QUICK_SPANS {
+        return Ok(work());
+    }
+    // The engine does not panic; if it did, the door would answer with an internal error.
+    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Nonsense("the engine failed".to_owned()))
 }

@@ -3,10 +3,14 @@
 //!
 //! `ARCHITECTURE.md` is the map.
 
+pub mod api;
+pub mod cli;
 pub mod completion;
 pub mod config;
 pub mod embedded;
 pub mod engine;
 pub mod flow;
+pub mod relation;
 pub mod search;
 pub mod store;
+pub mod telemetry;

@@ -1,5 +1,336 @@
 //! Configuration: one TOML file, over it environment variables, over them flags.
+//!
+//! | table | file | about |
+//! |---|---|---|
+//! | `[server]` | [`server`] | where the server listens, how it starts to serve and ends |
+//! | `[limits]` | [`limits`] | how much a request, a connection and all of them may take |
+//! | `[store]` | [`store`] | where the flow log is |
+//! | `[tracing]` | [`mod@tracing`] | how a trace is searched and put together |
+//! | `[log]` | [`log`] | what is logged |
+//!
+//! Each key can be set in the environment too: `tracing.l7_tracing_limit` is
+//! `TRACE_COMPLETION_TRACING_L7_TRACING_LIMIT`; lists are comma-separated there.
 
+pub mod check;
+pub mod limits;
+pub mod log;
+pub mod server;
+pub mod store;
 pub mod tracing;
 
-pub use tracing::{AppSpanDuplicates, ConnectionStrategy, Tracing, TracingSource};
+use std::{
+    ffi::OsString,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use check::{Range, Ranges, range};
+pub use limits::Limits;
+pub use log::{Log, LogFormat};
+pub use server::Server;
+pub use store::StoreSettings;
+pub use tracing::{AppSpanDuplicates, Compatibility, ConnectionStrategy, Tracing, TracingSource};
+
+/// Prefix of the environment variables that are configuration.
+pub const ENV_PREFIX: &str = "TRACE_COMPLETION_";
+
+/// The whole configuration.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where and how the server serves.
+    pub server: Server,
+    /// What callers may take.
+    pub limits: Limits,
+    /// Where the flow log is.
+    pub store: StoreSettings,
+    /// How a trace is searched and put together.
+    pub tracing: Tracing,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// What is wrong with a configuration, in one line.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or has a key that does not exist, or a value of the wrong type.
+    #[error("{}:{line}:{column}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An environment variable names no key, or has a value of the wrong type.
+    #[error("environment variable {name}: {problem}")]
+    Environment {
+        /// The variable.
+        name: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A value is out of its range.
+    #[error("{key}: {problem}")]
+    Value {
+        /// Path of the key.
+        key: String,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+impl Config {
+    /// Reads the file, if there is one, and the environment over it. Checks nothing but types: flags may
+    /// still change values; [`Config::check`] comes last.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Config, ConfigError> {
+        let mut table = match file {
+            Some(path) => read(path)?,
+            None => Table::new(),
+        };
+        overlay(&mut table, environment)?;
+        // The file and each variable have been tried on their own: this cannot fail any more.
+        Config::deserialize(table)
+            .map_err(|e| ConfigError::Value { key: "config".to_owned(), problem: one_line(&e) })
+    }
+
+    /// Checks every range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let Config { server, limits, store, tracing, log } = self;
+        server.check_ranges()?;
+        limits.check_ranges()?;
+        store.check_ranges()?;
+        tracing.check_ranges()?;
+        let fault = |key: &str, problem: String| Err(ConfigError::Value { key: key.to_owned(), problem });
+        if let Err(e) = server.listen.parse::<SocketAddr>() {
+            return fault("server.listen", format!("{:?} is no address and port: {e}", server.listen));
+        }
+        if let Err(e) = log.level.parse::<tracing_subscriber::EnvFilter>() {
+            return fault("log.level", format!("{:?}: {e}", log.level));
+        }
+        match store.url.parse::<http::Uri>() {
+            Ok(url) if matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some() => Ok(()),
+            _ => fault("store.url", "an http:// or https:// URL is expected".to_owned()),
+        }
+    }
+
+    /// The effective configuration as TOML, without secrets.
+    pub fn print(&self) -> String {
+        let mut shown = self.clone();
+        let secret = !shown.store.password.is_empty();
+        shown.store.password.clear();
+        shown.store.url = without_credentials(&shown.store.url);
+        let text = toml::to_string(&shown).unwrap_or_default();
+        if secret { text.replace("password = \"\"\n", "# password is set, and not shown\n") } else { text }
+    }
+}
+
+/// A URL without the user and password that it may carry.
+fn without_credentials(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    match authority.rsplit_once('@') {
+        Some((credentials, _)) => format!("{scheme}://{}", &rest[credentials.len() + 1..]),
+        None => url.to_owned(),
+    }
+}
+
+impl Ranges for Tracing {
+    fn ranges(&self) -> Vec<Range> {
+        const MAX_US: i64 = 4_000_000_000_000_000;
+        vec![
+            range("tracing.l7_tracing_limit", self.l7_tracing_limit, 1, 1_000_000),
+            range("tracing.max_iteration", self.max_iteration, 1, 10_000),
+            range("tracing.network_delay_us", self.network_delay_us, 1, MAX_US),
+            range("tracing.host_clock_offset_us", self.host_clock_offset_us, 1, MAX_US),
+            range("tracing.iteration_expand_time_range", self.iteration_expand_time_range, 0, 31_536_000),
+            range("tracing.max_rows", self.max_rows, 1, 10_000_000),
+            range("tracing.max_related_ids", self.max_related_ids, 0, 1_000_000),
+            range("tracing.late_span_margin_s", self.late_span_margin_s, 0, 86_400),
+        ]
+    }
+}
+
+fn read(path: &Path) -> Result<Table, ConfigError> {
+    let text =
+        fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    // Into the struct first: these errors know their place in the file.
+    toml::from_str::<Config>(&text).and_then(|_| toml::from_str::<Table>(&text)).map_err(|e| {
+        let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let last_line = before.rsplit('\n').next().unwrap_or_default();
+        ConfigError::File {
+            path: path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: last_line.chars().count() + 1,
+            problem: one_line(&e),
+        }
+    })
+}
+
+/// Puts the variables that are configuration over the table.
+fn overlay(
+    table: &mut Table,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<(), ConfigError> {
+    let defaults = Table::try_from(Config::default()).unwrap_or_default();
+    let mut variables: Vec<(String, OsString)> = environment
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+        .filter(|(name, _)| name.starts_with(ENV_PREFIX) && !made_by_kubernetes(name))
+        .collect();
+    variables.sort();
+    for (name, value) in variables {
+        let path = name[ENV_PREFIX.len()..].to_ascii_lowercase();
+        // Of another meaning than a key: TRACE_COMPLETION_CONFIG is a flag's variable.
+        let Some((section, key)) =
+            path.split_once('_').filter(|(section, _)| defaults.contains_key(*section))
+        else {
+            continue;
+        };
+        let fault = |problem: String| ConfigError::Environment { name: name.clone(), problem };
+        let text = value.into_string().map_err(|_| fault("not UTF-8".to_owned()))?;
+        let default = defaults.get(section).and_then(|section| section.get(key));
+        let value = typed(&text, default).map_err(&fault)?;
+        if let Value::Table(section) = table.entry(section).or_insert_with(|| Value::Table(Table::new())) {
+            section.insert(key.to_owned(), value);
+        }
+        Config::deserialize(table.clone()).map_err(|e| fault(one_line(&e)))?;
+    }
+    Ok(())
+}
+
+/// Kubernetes sets variables such as `TRACE_COMPLETION_SERVER_PORT_20418_TCP` in the pods beside a
+/// service of that name. None of our keys looks like one of them.
+fn made_by_kubernetes(name: &str) -> bool {
+    name.contains("_SERVICE_HOST")
+        || name.contains("_SERVICE_PORT")
+        || name.contains("_PORT_")
+        || name.ends_with("_PORT")
+}
+
+/// The text of a variable as a value of the type that the key has by default.
+fn typed(text: &str, default: Option<&Value>) -> Result<Value, String> {
+    match default {
+        Some(Value::Integer(_)) => {
+            text.trim().parse().map(Value::Integer).map_err(|_| format!("{text:?} is not an integer"))
+        }
+        Some(Value::Float(_)) => {
+            text.trim().parse().map(Value::Float).map_err(|_| format!("{text:?} is not a number"))
+        }
+        Some(Value::Boolean(_)) => {
+            text.trim().parse().map(Value::Boolean).map_err(|_| format!("{text:?} is neither true nor false"))
+        }
+        Some(Value::Array(_)) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
+        }
+        _ => Ok(Value::String(text.to_owned())),
+    }
+}
+
+fn one_line(error: &toml::de::Error) -> String {
+    error.message().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(variables: &[(&str, &str)]) -> Result<Config, String> {
+        let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let config = Config::load(None, variables).map_err(|e| e.to_string())?;
+        config.check().map_err(|e| e.to_string())?;
+        Ok(config)
+    }
+
+    #[test]
+    fn the_defaults_are_in_range_and_print_as_a_file() {
+        let config = load(&[]).unwrap();
+        assert_eq!(config, Config::default());
+        assert_eq!(toml::from_str::<Config>(&config.print()).unwrap(), config);
+    }
+
+    #[test]
+    fn the_environment_sets_values_of_every_type() {
+        let config = load(&[
+            ("TRACE_COMPLETION_TRACING_L7_TRACING_LIMIT", "50"),
+            ("TRACE_COMPLETION_TRACING_ALLOW_MULTIPLE_TRACE_IDS_IN_TRACING_RESULT", "true"),
+            ("TRACE_COMPLETION_TRACING_TRACING_SOURCE", "trace_id, dns"),
+            ("TRACE_COMPLETION_TRACING_APP_SPAN_DUPLICATES", "keep"),
+            ("TRACE_COMPLETION_SERVER_REGION_NAME", "7"),
+            ("TRACE_COMPLETION_LOG_FORMAT", "json"),
+        ])
+        .unwrap();
+        assert_eq!(config.tracing.l7_tracing_limit, 50);
+        assert!(config.tracing.allow_multiple_trace_ids_in_tracing_result);
+        assert_eq!(config.tracing.tracing_source, [TracingSource::TraceId, TracingSource::Dns]);
+        assert_eq!(config.tracing.app_span_duplicates, AppSpanDuplicates::Keep);
+        assert_eq!(config.server.region_name, "7");
+        assert_eq!(config.log.format, LogFormat::Json);
+    }
+
+    #[test]
+    fn other_variables_are_left_alone() {
+        let config = load(&[
+            ("TRACE_COMPLETION_CONFIG", "x.toml"),
+            ("TRACE_COMPLETION_PORT", "tcp://10.0.0.1:20418"),
+            ("TRACE_COMPLETION_SERVER_PORT_20418_TCP", "tcp://10.0.0.1:20418"),
+            ("TRACE_COMPLETION_STORE_SERVICE_HOST", "10.0.0.1"),
+            ("PATH", "x"),
+        ]);
+        assert_eq!(config, Ok(Config::default()));
+    }
+
+    #[test]
+    fn faults_name_the_key() {
+        for (name, value, expected) in [
+            ("TRACE_COMPLETION_LIMITS_FOO", "1", "unknown field `foo`"),
+            ("TRACE_COMPLETION_LIMITS_MAX_STREAMS", "x", "\"x\" is not an integer"),
+            ("TRACE_COMPLETION_LIMITS_MAX_STREAMS", "-1", "invalid value: integer `-1`, expected u32"),
+            ("TRACE_COMPLETION_LOG_FORMAT", "xml", "unknown variant `xml`"),
+        ] {
+            let fault = load(&[(name, value)]).unwrap_err();
+            assert!(fault.starts_with(&format!("environment variable {name}: {expected}")), "{fault}");
+            assert!(!fault.contains('\n'), "{fault}");
+        }
+        for (name, value, expected) in [
+            ("TRACE_COMPLETION_LIMITS_MAX_STREAMS", "0", "limits.max_streams: 0 is not in 1 to 100000"),
+            ("TRACE_COMPLETION_TRACING_MAX_ITERATION", "0", "tracing.max_iteration: 0 is not in 1 to 10000"),
+            ("TRACE_COMPLETION_SERVER_LISTEN", "x", "server.listen: \"x\" is no address and port"),
+            ("TRACE_COMPLETION_LOG_LEVEL", "a=b=c", "log.level: \"a=b=c\""),
+            ("TRACE_COMPLETION_STORE_URL", "tcp://x", "store.url: an http:// or https:// URL is expected"),
+        ] {
+            let fault = load(&[(name, value)]).unwrap_err();
+            assert!(fault.starts_with(expected), "{fault}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let mut config = Config::default();
+        config.store.password = "hunter2".to_owned();
+        config.store.url = "http://me:hunter2@store:8123/?x=1".to_owned();
+        let printed = config.print();
+        assert!(!printed.contains("hunter2"), "{printed}");
+        assert!(printed.contains("url = \"http://store:8123/?x=1\""), "{printed}");
+        assert!(printed.contains("# password is set"), "{printed}");
+    }
+}

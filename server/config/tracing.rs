@@ -22,6 +22,16 @@ pub struct Tracing {
     pub span_set_connection_strategies: Vec<ConnectionStrategy>,
     /// Seconds by which the lookup by trace id looks further than the request's own time (R-SEARCH-3).
     pub iteration_expand_time_range: u32,
+    /// Answer as the original does, or better (`docs/differences.md`).
+    pub compatibility: Compatibility,
+    /// Most rows of one completion: the search ends when it has found as many. At least 1.
+    pub max_rows: u32,
+    /// Most `related_ids` of one span; further ones are cut. 0 for none.
+    pub max_related_ids: u32,
+    /// How much later than the request's own spans a row may end that shares a key with a row of the trace,
+    /// in seconds: a gateway may outlast its caller. Costs one question more. 0 turns it off; not used in
+    /// compatibility mode.
+    pub late_span_margin_s: u32,
     /// What becomes of a request span that the flow log holds too (same trace id and span id).
     pub app_span_duplicates: AppSpanDuplicates,
 }
@@ -37,6 +47,10 @@ impl Default for Tracing {
             tracing_source: Vec::new(),
             span_set_connection_strategies: Vec::new(),
             iteration_expand_time_range: 0,
+            compatibility: Compatibility::Off,
+            max_rows: 100_000,
+            max_related_ids: 1000,
+            late_span_margin_s: 30,
             app_span_duplicates: AppSpanDuplicates::Merge,
         }
     }
@@ -45,7 +59,11 @@ impl Default for Tracing {
 impl Tracing {
     /// Whether the search follows this kind of key.
     pub fn follows(&self, source: TracingSource) -> bool {
-        if self.tracing_source.is_empty() { source != TracingSource::Dns } else { self.tracing_source.contains(&source) }
+        if self.tracing_source.is_empty() {
+            source != TracingSource::Dns
+        } else {
+            self.tracing_source.contains(&source)
+        }
     }
 
     /// Whether an optional connection scenario is on.
@@ -88,4 +106,14 @@ pub enum AppSpanDuplicates {
     Merge,
     /// Two spans, as the original has it.
     Keep,
+}
+
+/// Whether the answer is the original's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compatibility {
+    /// As the original answers, rule by rule.
+    Original,
+    /// Better, in the places that `docs/differences.md` names.
+    Off,
 }

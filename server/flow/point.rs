@@ -128,8 +128,8 @@ mod tests {
     #[test]
     fn prefixes_follow_the_text() {
         for text in [
-            "c-p", "c", "c-nd", "c-hv", "c-gw-hv", "c-gw", "s-gw", "s-gw-hv", "s-hv", "s-nd", "s", "s-p", "rest",
-            "local", "c-app", "s-app", "app", "", "cx", "sx", "é",
+            "c-p", "c", "c-nd", "c-hv", "c-gw-hv", "c-gw", "s-gw", "s-gw-hv", "s-hv", "s-nd", "s", "s-p",
+            "rest", "local", "c-app", "s-app", "app", "", "cx", "sx", "é",
         ] {
             let point = ObservationPoint::parse(text);
             assert_eq!(point.starts_with_c(), text.starts_with('c'), "{text}");

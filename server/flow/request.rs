@@ -10,6 +10,8 @@ pub struct CompletionRequest {
     pub network_delay_us: i64,
     /// Largest offset between two hosts' clocks, in µs, at least 1.
     pub host_clock_offset_us: i64,
+    /// Whether the answer says why it looks as it does.
+    pub explain: bool,
     /// The spans, at least one, in the caller's order.
     pub app_spans: Vec<AppSpan>,
 }

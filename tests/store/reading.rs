@@ -244,15 +244,18 @@ async fn keys_find_rows_by_the_columns_they_are_for() {
         StoredRow { l7_protocol: 120, request_id: Some(7), ..row(7) },
         StoredRow { l7_protocol: 20, request_id: Some(7), ..row(8) },
         StoredRow { l7_protocol: 120, ..row(9) },
+        StoredRow { r#type: 1, flow_id: 7, ..row(10) },
+        StoredRow { r#type: 2, flow_id: 7, ..row(11) },
     ];
     let (fixture, memory) = Fixture::with_rows(&rows).await;
     let none = AssociationKeys::default;
-    let cases: [(AssociationKeys, &[u64]); 6] = [
+    let cases: [(AssociationKeys, &[u64]); 7] = [
         (AssociationKeys { req_tcp_seqs: vec![7], ..none() }, &[1]),
         (AssociationKeys { resp_tcp_seqs: vec![7, 8], ..none() }, &[2]),
         (AssociationKeys { syscall_trace_ids: vec![7], ..none() }, &[3, 4]),
         (AssociationKeys { x_request_ids: vec!["7".into()], ..none() }, &[5, 6]),
         (AssociationKeys { dns_request_ids: vec![7], ..none() }, &[7]),
+        (AssociationKeys { response_flow_ids: vec![7], ..none() }, &[10]),
         (none(), &[]),
     ];
     for (keys, want) in cases {
@@ -266,12 +269,13 @@ async fn keys_find_rows_by_the_columns_they_are_for() {
         syscall_trace_ids: vec![7],
         x_request_ids: vec!["7".into()],
         dns_request_ids: vec![7],
+        response_flow_ids: vec![7],
     };
     let question = Question::ByAssociation { keys, window: WINDOW };
     let mut texts = Texts::new();
-    let page = fixture.store.search(&context(10), &question, &mut texts).await.unwrap();
-    assert_eq!(counters(&page.rows), [1, 2, 3, 4, 5, 6, 7]);
-    assert_eq!(page.rows, memory.search(&context(10), &question, &mut texts).await.unwrap().rows);
+    let page = fixture.store.search(&context(20), &question, &mut texts).await.unwrap();
+    assert_eq!(counters(&page.rows), [1, 2, 3, 4, 5, 6, 7, 10]);
+    assert_eq!(page.rows, memory.search(&context(20), &question, &mut texts).await.unwrap().rows);
 }
 
 #[tokio::test]
@@ -298,9 +302,9 @@ async fn windows_hold_both_their_ends() {
     let mut texts = Texts::new();
     for (from_s, to_s, count) in cases {
         let question = Question::ByTraceId { trace_ids: vec!["t".into()], window: Window { from_s, to_s } };
-        let page = fixture.store.search(&context(10), &question, &mut texts).await.unwrap();
+        let page = fixture.store.search(&context(20), &question, &mut texts).await.unwrap();
         assert_eq!(page.rows.len(), count, "{from_s}..={to_s}");
-        assert_eq!(page.rows, memory.search(&context(10), &question, &mut texts).await.unwrap().rows);
+        assert_eq!(page.rows, memory.search(&context(20), &question, &mut texts).await.unwrap().rows);
     }
 }
 

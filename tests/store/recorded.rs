@@ -66,6 +66,7 @@ fn questions(rows: &[StoredRow]) -> Vec<Question> {
                 &String::new(),
             ),
             dns_request_ids: distinct(rows.iter().filter_map(|row| row.request_id), &0),
+            response_flow_ids: distinct(rows.iter().map(|row| row.flow_id), &0),
         };
         let none = AssociationKeys::default;
         let parts = [
@@ -74,6 +75,7 @@ fn questions(rows: &[StoredRow]) -> Vec<Question> {
             AssociationKeys { syscall_trace_ids: all.syscall_trace_ids.clone(), ..none() },
             AssociationKeys { x_request_ids: all.x_request_ids.clone(), ..none() },
             AssociationKeys { dns_request_ids: all.dns_request_ids.clone(), ..none() },
+            AssociationKeys { response_flow_ids: all.response_flow_ids.clone(), ..none() },
             all,
         ];
         let asked = parts.into_iter().filter(|keys| !keys.is_empty());

@@ -69,7 +69,7 @@ const OLD_TABLE: &str = "
     l7_protocol_str LowCardinality(String), protocol UInt8, tap_side LowCardinality(String), vtap_id UInt16,
     tap_type UInt16, req_tcp_seq UInt32, resp_tcp_seq UInt32, syscall_trace_id_request UInt64,
     syscall_trace_id_response UInt64, trace_id String, span_id String, parent_span_id String,
-    x_request_id String, request_id Nullable(UInt64), response_duration UInt64, app_instance String,
+    x_request_id String, request_id Nullable(UInt64), flow_id UInt64, response_duration UInt64, app_instance String,
     is_ipv4 UInt8, ip4_0 IPv4, ip4_1 IPv4, ip6_0 IPv6, ip6_1 IPv6, subnet_id_0 UInt16, subnet_id_1 UInt16,
     auto_service_type_0 UInt8, auto_service_id_0 UInt32";
 

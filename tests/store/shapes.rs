@@ -28,12 +28,14 @@ fn questions(window: Window) -> Vec<Question> {
         AssociationKeys { syscall_trace_ids: vec![1], ..none() },
         AssociationKeys { x_request_ids: vec!["1".into()], ..none() },
         AssociationKeys { dns_request_ids: vec![1], ..none() },
+        AssociationKeys { response_flow_ids: vec![1], ..none() },
         AssociationKeys {
             req_tcp_seqs: vec![1],
             resp_tcp_seqs: vec![1],
             syscall_trace_ids: vec![1],
             x_request_ids: vec!["1".into()],
             dns_request_ids: vec![1],
+            response_flow_ids: vec![1],
         },
     ];
     let trace_ids = vec!["t".to_owned(), "u".to_owned()];
@@ -80,22 +82,22 @@ async fn queries_carry_their_id_and_limits() {
     for question in questions(WINDOW) {
         fixture.store.search(&context, &question, &mut Texts::new()).await.unwrap();
     }
-    let ids = fixture.sent(&context, "query_id", 8).await;
+    let ids = fixture.sent(&context, "query_id", 9).await;
     let mut distinct = ids.clone();
     distinct.sort();
     distinct.dedup();
-    assert_eq!(distinct.len(), 8);
+    assert_eq!(distinct.len(), 9);
 
     for setting in ["cancel_http_readonly_queries_on_client_close", "max_result_bytes", "max_execution_time"]
     {
-        let values = fixture.sent(&context, &format!("Settings['{setting}']"), 8).await;
+        let values = fixture.sent(&context, &format!("Settings['{setting}']"), 9).await;
         assert!(values.iter().all(|value| !value.is_empty()), "{setting}: {values:?}");
     }
-    for time in fixture.sent(&context, "Settings['max_execution_time']", 8).await {
+    for time in fixture.sent(&context, "Settings['max_execution_time']", 9).await {
         let seconds: f64 = time.parse().unwrap();
         assert!(seconds > 0.0 && seconds <= 5.0, "more than the deadline leaves: {time}");
     }
-    for query in fixture.sent(&context, "query", 8).await {
+    for query in fixture.sent(&context, "query", 9).await {
         assert!(query.contains(" ORDER BY `time`, `_id`, ") && query.contains(" LIMIT 1"), "{query}");
     }
 }

@@ -10,6 +10,7 @@ use crate::store::StoreError;
 type Names = &'static [&'static str];
 
 const ID: Names = &["_id"];
+const FLOW_ID: Names = &["flow_id"];
 const TIME: Names = &["time"];
 const START_TIME: Names = &["start_time"];
 const END_TIME: Names = &["end_time"];
@@ -46,6 +47,8 @@ pub(super) struct Columns {
     /// One or two columns, any of which may hold an X-Request-ID.
     pub(super) x_request_ids: Vec<String>,
     pub(super) l7_protocol: String,
+    pub(super) r#type: String,
+    pub(super) flow_id: String,
     pub(super) request_id: String,
 }
 
@@ -87,6 +90,8 @@ impl Columns {
             syscall_ids: vec![writer.required(SYSCALL_REQUEST)?, writer.required(SYSCALL_RESPONSE)?],
             x_request_ids,
             l7_protocol: writer.required(L7_PROTOCOL)?,
+            r#type: writer.required(TYPE)?,
+            flow_id: writer.required(FLOW_ID)?,
             request_id: writer.required(REQUEST_ID)?,
         })
     }
@@ -156,6 +161,9 @@ impl Writer<'_> {
             self.selected("r_x_request_id_0", "String", &self.required(X_REQUEST_ID_0)?),
             self.selected("r_x_request_id_1", "String", &self.required(X_REQUEST_ID_1)?),
             self.selected("r_request_id", "Nullable(UInt64)", &self.required(REQUEST_ID)?),
+            self.selected("r_flow_id", "UInt64", &self.required(FLOW_ID)?),
+            self.selected("r_syscall_cap_seq_0", "UInt32", &self.or_zero(&["syscall_cap_seq_0"])),
+            self.selected("r_syscall_cap_seq_1", "UInt32", &self.or_zero(&["syscall_cap_seq_1"])),
         ])
     }
 
@@ -177,14 +185,11 @@ impl Writer<'_> {
                 &self.name_of(Dictionary::IntEnum, &[&protocol, ""]),
             ),
             self.selected("r_version", "String", &self.or_empty(&["version"])),
-            self.selected("r_flow_id", "UInt64", &self.or_zero(&["flow_id"])),
             self.selected("r_is_tls", "UInt8", &self.or_zero(&["is_tls"])),
             self.selected("r_is_async", "UInt8", &self.or_zero(&["is_async"])),
             self.selected("r_server_port", "UInt16", &self.or_zero(&["server_port"])),
             self.selected("r_tap_id", "UInt8", &tap_id),
             self.selected("r_tap", "String", &self.name_of(Dictionary::TapType, &[&tap_id, ""])),
-            self.selected("r_syscall_cap_seq_0", "UInt32", &self.or_zero(&["syscall_cap_seq_0"])),
-            self.selected("r_syscall_cap_seq_1", "UInt32", &self.or_zero(&["syscall_cap_seq_1"])),
             self.selected("r_response_status", "UInt8", &self.or_zero(&["response_status"])),
             self.selected("r_duration", "UInt64", &self.or_zero(&["response_duration"])),
             self.selected("r_biz_response_code", "String", &self.or_empty(&["biz_response_code"])),
@@ -376,6 +381,7 @@ mod tests {
         "x_request_id_0",
         "x_request_id_1",
         "request_id",
+        "flow_id",
     ];
 
     fn columns(change: impl Fn(&mut BTreeMap<String, String>)) -> Result<Columns, StoreError> {

@@ -1,0 +1,102 @@
+//! The routes: which path is which door, and what every other path and method gets.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header},
+    middleware::from_fn_with_state,
+    response::IntoResponse,
+    routing::{any_service, get, post},
+};
+use tokio::sync::watch;
+use tonic::server::NamedService;
+use tower::Service;
+
+use super::{
+    core::Core,
+    error::ApiError,
+    grpc::GrpcDoor,
+    proto::{DESCRIPTOR_SET, trace_completion_service_server::TraceCompletionServiceServer},
+    rest,
+    supervise::{Door, RequestIds, Supervision, empty, supervise},
+};
+use crate::store::FlowStore;
+
+/// All routes of the port.
+pub(super) fn routes<S: FlowStore, H>(
+    core: Core<S>,
+    health: H,
+    ready: watch::Receiver<bool>,
+) -> Result<Router, tonic_reflection::server::Error>
+where
+    H: Service<Request, Error = std::convert::Infallible> + NamedService + Clone + Send + Sync + 'static,
+    H::Response: IntoResponse,
+    H::Future: Send + 'static,
+{
+    let limits = core.limits().clone();
+    let core = Arc::new(core);
+    let ids = Arc::new(RequestIds::new());
+    let supervision = |door| Supervision { door, ids: Arc::clone(&ids), limits: Arc::new(limits.clone()) };
+
+    let service = TraceCompletionServiceServer::new(GrpcDoor(Arc::clone(&core)))
+        .max_decoding_message_size(limits.max_request_bytes as usize)
+        .max_encoding_message_size(limits.max_answer_bytes as usize);
+    let grpc = grpc_route(service).layer(from_fn_with_state(supervision(Door::Grpc), supervise));
+
+    let complete = || post(rest::complete::<S>).fallback(|method| wrong_method("POST", method));
+    let rest = Router::new()
+        .route(rest::PATH, complete())
+        .route(&format!("{}/", rest::PATH), complete())
+        .with_state(core)
+        .layer(from_fn_with_state(supervision(Door::Rest), supervise));
+
+    let look = |method| wrong_method("GET, HEAD", method);
+    let probes = Router::new()
+        .route("/healthz", get(async || StatusCode::OK).fallback(look))
+        .route("/readyz", get(readyz).fallback(look))
+        .with_state(ready);
+
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(grpc
+        .merge(grpc_route(health))
+        .merge(grpc_route(reflection().build_v1()?))
+        .merge(grpc_route(reflection().build_v1alpha()?))
+        .merge(rest)
+        .merge(probes)
+        .fallback(unknown_path))
+}
+
+fn grpc_route<T>(service: T) -> Router
+where
+    T: Service<Request, Error = std::convert::Infallible> + NamedService + Clone + Send + Sync + 'static,
+    T::Response: IntoResponse,
+    T::Future: Send + 'static,
+{
+    Router::new().route(&format!("/{}/{{*method}}", T::NAME), any_service(service))
+}
+
+/// Whether the store answers.
+async fn readyz(State(ready): State<watch::Receiver<bool>>) -> Response<Body> {
+    empty(if *ready.borrow() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
+}
+
+async fn unknown_path(uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let grpc = headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
+    let path: String = uri.path().chars().take(200).collect();
+    (if grpc { Door::Grpc } else { Door::Rest }).error(&ApiError::UnknownPath(path), "")
+}
+
+async fn wrong_method(allowed: &'static str, method: Method) -> Response<Body> {
+    let mut response = ApiError::WrongMethod(method.to_string()).response("");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}

@@ -1,0 +1,39 @@
+//! The two doors, gRPC and REST, on one port. The only place that knows tonic, axum and hyper.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`server`] | [`run`]: accepts connections, serves both doors, drains at a shutdown |
+//! | `doors` | the routes: which path is which door, and what everything else gets |
+//! | `supervise` | what surrounds every completion of both doors: id, deadline, panics, one log line |
+//! | `grpc`, `rest` | one door each: reads the request, dresses the answer |
+//! | [`json`] | strict reading of the REST body |
+//! | [`validate`] | what a request may say, the same for both doors |
+//! | `core` | from a request to an answer, the same for both doors |
+//! | [`mod@answer`] | the completed trace as the documented answer |
+//! | `explanation` | why an answer looks as it does |
+//! | [`error`] | why there is no answer: gRPC code, HTTP status, `OPT_STATUS` |
+//! | [`limits`] | the gate that bounds completions at work |
+//! | [`readiness`] | whether the store answers, with hysteresis |
+//! | `first_bytes` | cuts connections that never say anything |
+//! | [`proto`] | generated from the contract |
+
+pub mod answer;
+mod core;
+mod doors;
+pub mod error;
+mod explanation;
+mod first_bytes;
+mod grpc;
+pub mod json;
+pub mod limits;
+pub mod proto;
+pub mod readiness;
+mod rest;
+pub mod server;
+mod supervise;
+pub mod validate;
+
+pub use error::ApiError;
+pub use rest::PATH as REST_PATH;
+pub use server::{Drained, run};
+pub use validate::{Rules, Violation, Violations};

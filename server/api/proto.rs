@@ -1,0 +1,11 @@
+//! The contract as generated from `proto/tracecompletion/v1/trace_completion.proto`.
+
+#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)] // generated
+
+tonic::include_proto!("tracecompletion.v1");
+
+/// The compiled contract with everything it imports, as reflection serves it.
+pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor.bin"));
+
+/// Name of the service, as health checks and reflection know it.
+pub const SERVICE_NAME: &str = trace_completion_service_server::SERVICE_NAME;

@@ -1,0 +1,73 @@
+//! The REST door.
+
+use std::{error::Error, sync::Arc};
+
+use axum::{
+    Extension,
+    body::{Body, Bytes, to_bytes},
+    extract::State,
+    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+};
+use http_body_util::LengthLimitError;
+use serde::Serialize;
+
+use super::{
+    answer, core::Core, error::ApiError, json as request_json, proto::CompleteTraceResponse,
+    supervise::Scope, validate::Violations,
+};
+use crate::store::FlowStore;
+
+/// Path of the REST door; a trailing slash is accepted too.
+pub const PATH: &str = "/v1/stats/querier/tracing-completion-by-external-app-spans";
+
+/// Answers a completion.
+pub(super) async fn complete<S: FlowStore>(
+    State(core): State<Arc<Core<S>>>,
+    Extension(scope): Extension<Arc<Scope>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response<Body> {
+    let answer = async {
+        let bytes = read(&headers, body, core.limits().max_request_bytes).await?;
+        let read = move |rules: super::Rules<'_>| request_json::body(&bytes, rules);
+        core.complete(&scope, content_length(&headers), read, |answer| print(&answer)).await
+    };
+    answer.await.unwrap_or_else(|error| {
+        scope.failed(&error, None);
+        error.response(&scope.request_id)
+    })
+}
+
+fn content_length(headers: &HeaderMap) -> usize {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    // Chunked bodies may be anything.
+    length.unwrap_or(usize::MAX)
+}
+
+async fn read(headers: &HeaderMap, body: Body, max: u32) -> Result<Bytes, ApiError> {
+    let too_large = || ApiError::TooLarge(format!("the body is over {max} bytes (limits.max_request_bytes)"));
+    let announced = content_length(headers);
+    if announced != usize::MAX && announced > max as usize {
+        return Err(too_large());
+    }
+    to_bytes(body, max as usize).await.map_err(|e| {
+        let over = e.source().is_some_and(|source| source.is::<LengthLimitError>());
+        if over { too_large() } else { ApiError::Invalid(Violations::one("", "the body ended early")) }
+    })
+}
+
+fn print(answer: &CompleteTraceResponse) -> Response<Body> {
+    let whole = answer.opt_status == answer::SUCCESS;
+    json(if whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT }, answer)
+}
+
+/// An answer with a JSON body.
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
+    // Strings, numbers and lists only: printing them cannot fail.
+    let body = serde_json::to_vec(body).unwrap_or_default();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("application/json; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

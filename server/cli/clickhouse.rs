@@ -1,0 +1,61 @@
+//! `clickhouse`: the embedded ClickHouse in the foreground, for demos, tests and other programs.
+
+use std::{env, os::unix::process::parent_id, path::PathBuf, time::Duration};
+
+use clap::Args;
+
+use super::{Failure, Threads, block_on, print, signal};
+use crate::embedded::{EmbeddedClickHouse, Options};
+
+/// Time between two looks at whether the parent is still there.
+const PARENT_POLL: Duration = Duration::from_millis(200);
+
+/// The flags of `clickhouse`.
+#[derive(Args, Debug)]
+pub(super) struct ClickHouse {
+    /// Directory of the data; made if it is not there.
+    #[arg(long)]
+    data_dir: PathBuf,
+    /// Port of HTTP on 127.0.0.1; a free one if not given.
+    #[arg(long)]
+    http_port: Option<u16>,
+    /// Port of the native protocol on 127.0.0.1; a free one if not given.
+    #[arg(long)]
+    tcp_port: Option<u16>,
+}
+
+impl ClickHouse {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let parent = parent_id();
+        let Self { data_dir, http_port, tcp_port } = self;
+        let server = start(Some(data_dir), http_port, tcp_port)?;
+        print(&format!("ready {}\n", server.http_url()))?;
+        let end = block_on(Threads::One, async {
+            tokio::select! {
+                end = signal() => end.map_err(Failure::work),
+                () = ended(parent) => Ok(()),
+            }
+        });
+        server.stop();
+        end
+    }
+}
+
+/// Starts the embedded ClickHouse; `None` is a temporary directory, or a free port. Blocks.
+pub(super) fn start(
+    data_dir: Option<PathBuf>,
+    http_port: Option<u16>,
+    tcp_port: Option<u16>,
+) -> Result<EmbeddedClickHouse, Failure> {
+    let executable = env::current_exe().map_err(Failure::work)?;
+    let options = Options { executable, data_dir, http_port, tcp_port, ..Options::default() };
+    EmbeddedClickHouse::start(options).map_err(Failure::usage)
+}
+
+/// Waits until the parent has ended: an orphan gets another one. Looked at rather than signalled, because
+/// the system's own signal for it comes when the parent's *thread* ends.
+async fn ended(parent: u32) {
+    while parent_id() == parent {
+        tokio::time::sleep(PARENT_POLL).await;
+    }
+}

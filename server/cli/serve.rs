@@ -1,0 +1,153 @@
+//! `serve`: the server.
+
+use std::{env, path::PathBuf, process, sync::Arc};
+
+use clap::Args;
+use tokio::net::TcpListener;
+use tracing::{info, warn};
+
+use super::{Failure, Threads, block_on, clickhouse, print, signal};
+use crate::{
+    api,
+    config::{Config, StoreSettings},
+    embedded::EmbeddedClickHouse,
+    store::FlowStore,
+    telemetry,
+};
+
+/// The flags of `serve`. They win over the environment, and that over the file.
+#[derive(Args, Debug)]
+pub(super) struct Serve {
+    /// Configuration file (TOML). Each key can also be set in the environment: limits.max_streams is
+    /// TRACE_COMPLETION_LIMITS_MAX_STREAMS.
+    #[arg(long, env = "TRACE_COMPLETION_CONFIG")]
+    config: Option<PathBuf>,
+    /// Address and port of both doors (server.listen).
+    #[arg(long)]
+    listen: Option<String>,
+    /// URL of ClickHouse's HTTP interface (store.url).
+    #[arg(long, conflicts_with = "embedded")]
+    clickhouse_url: Option<String>,
+    /// Run a ClickHouse of its own, on this machine only.
+    #[arg(long)]
+    embedded: bool,
+    /// Directory of that ClickHouse; a temporary one if not given.
+    #[arg(long, requires = "embedded")]
+    data_dir: Option<PathBuf>,
+    /// Print the effective configuration, without secrets, and end.
+    #[arg(long)]
+    print_config: bool,
+    /// Check the configuration, and end.
+    #[arg(long)]
+    check_config: bool,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<(), Failure> {
+        let mut config = self.config()?;
+        if self.print_config {
+            return print(&config.print());
+        }
+        if self.check_config {
+            return print("the configuration is valid\n");
+        }
+        telemetry::init(&config.log).map_err(Failure::usage)?;
+        // Held to the end: dropping it ends the child, after the store has closed its connections.
+        let _embedded = self.embedded(&mut config)?;
+        block_on(Threads::Many, serve(&config))
+    }
+
+    fn config(&self) -> Result<Config, Failure> {
+        let mut config = Config::load(self.config.as_deref(), env::vars_os()).map_err(Failure::usage)?;
+        if let Some(listen) = &self.listen {
+            config.server.listen.clone_from(listen);
+        }
+        if let Some(url) = &self.clickhouse_url {
+            config.store.url.clone_from(url);
+        }
+        config.check().map_err(Failure::usage)?;
+        Ok(config)
+    }
+
+    fn embedded(&self, config: &mut Config) -> Result<Option<EmbeddedClickHouse>, Failure> {
+        if !self.embedded {
+            return Ok(None);
+        }
+        let server = clickhouse::start(self.data_dir.clone(), None, None)?;
+        config.store.url = server.http_url();
+        info!(url = config.store.url, data_dir = %server.data_dir().display(), "embedded clickhouse runs");
+        Ok(Some(server))
+    }
+}
+
+async fn serve(config: &Config) -> Result<(), Failure> {
+    let listen = &config.server.listen;
+    let listener = TcpListener::bind(listen)
+        .await
+        .map_err(|e| Failure::Usage(format!("cannot listen on {listen}: {e}")))?;
+    let store = Arc::new(open(&config.store)?);
+    api::run(listener, shutdown(), store, config).await.map_err(Failure::work)?;
+    Ok(())
+}
+
+/// The first signal ends serving in good order. A second one does not wait for that.
+async fn shutdown() {
+    if let Err(error) = signal().await {
+        warn!(%error, "cannot listen to signals");
+        std::future::pending::<()>().await;
+    }
+    tokio::spawn(async {
+        if signal().await.is_ok() {
+            warn!("a second signal, ending at once");
+            process::exit(1);
+        }
+    });
+}
+
+/// The flow log of the settings. Does not connect.
+fn open(settings: &StoreSettings) -> Result<impl FlowStore, Failure> {
+    Ok(missing::NoStore { url: settings.url.clone() })
+}
+
+/// Stands in until there is a store.
+mod missing {
+    use crate::{
+        flow::{FlowRow, KeyRow, RowId, Texts},
+        search::Question,
+        store::{FlowStore, Page, ReadContext, StoreError},
+    };
+
+    pub(super) struct NoStore {
+        pub(super) url: String,
+    }
+
+    impl NoStore {
+        fn refuse<T>(&self) -> Result<T, StoreError> {
+            Err(StoreError::Unreachable(format!("nothing asks {} yet", self.url)))
+        }
+    }
+
+    impl FlowStore for NoStore {
+        async fn search(
+            &self,
+            _: &ReadContext,
+            _: &Question,
+            _: &mut Texts,
+        ) -> Result<Page<KeyRow>, StoreError> {
+            self.refuse()
+        }
+
+        async fn fetch(
+            &self,
+            _: &ReadContext,
+            _: &[RowId],
+            _: &mut Texts,
+        ) -> Result<Page<FlowRow>, StoreError> {
+            self.refuse()
+        }
+
+        async fn ping(&self) -> Result<(), StoreError> {
+            self.refuse()
+        }
+    }
+}

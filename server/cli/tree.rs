@@ -1,0 +1,277 @@
+//! Draws an answer as a call tree for the terminal: a line for each span, the tree on the left, and
+//! columns of what one looks at first on the right.
+
+use std::{collections::HashMap, fmt::Write};
+
+use crate::api::proto::{CompleteTraceResponse, Span};
+
+/// How to draw.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Style {
+    /// Cells of a line; lines are cut to fit, but the tree always gets [`MIN_TREE`].
+    pub width: usize,
+    /// Colour the letters.
+    pub colour: bool,
+}
+
+/// Least cells of the tree and the names in it.
+const MIN_TREE: usize = 24;
+/// Most cells of an observation point and of a protocol.
+const MAX_POINT: usize = 8;
+const MAX_PROTOCOL: usize = 12;
+/// Cells between columns.
+const GAP: &str = "  ";
+
+/// Where a span comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Application,
+    System,
+    Network,
+}
+
+impl Kind {
+    const ALL: [Kind; 3] = [Kind::Application, Kind::System, Kind::Network];
+
+    fn of(span: &Span) -> Kind {
+        match span.signal_source {
+            4 => Kind::Application,
+            3 => Kind::System,
+            _ => Kind::Network,
+        }
+    }
+
+    /// Letter, name, and colour as a terminal numbers it.
+    fn look(self) -> (char, &'static str, u8) {
+        match self {
+            Kind::Application => ('A', "application", 32),
+            Kind::System => ('S', "system", 33),
+            Kind::Network => ('N', "network", 36),
+        }
+    }
+
+    fn letter(self, style: Style) -> String {
+        let (letter, _, colour) = self.look();
+        if style.colour { format!("\x1b[1;{colour}m{letter}\x1b[0m") } else { letter.to_string() }
+    }
+}
+
+/// Draws the tree, and a line about it. Every line ends with a line feed.
+pub fn draw(answer: &CompleteTraceResponse, style: Style) -> String {
+    let spans = answer.data.as_ref().map(|data| data.tracing.as_slice()).unwrap_or_default();
+    let places = walk(spans);
+    let origin = places.first().map_or(0, |place| spans[place.span].render_start_time_us);
+    let rows: Vec<[String; 4]> = places.iter().map(|place| columns(&spans[place.span], origin)).collect();
+    let heads = ["point", "proto", "start", "duration"].map(str::to_owned);
+    let widths =
+        [0, 1, 2, 3].map(|i| rows.iter().chain([&heads]).map(|row| cells(&row[i])).max().unwrap_or(0));
+    let right = widths.iter().sum::<usize>() + widths.len() * GAP.len();
+    let tree = style.width.saturating_sub(right).max(MIN_TREE);
+
+    let mut out = String::new();
+    if !spans.is_empty() {
+        line(&mut out, &pad("span", tree), &heads, widths);
+    }
+    let deepest = places.iter().map(|place| place.rails.len()).max().unwrap_or(0);
+    for (place, row) in places.iter().zip(&rows) {
+        let span = &spans[place.span];
+        let branch = branch(&place.rails, deepest, tree);
+        let letter = Kind::of(span).letter(style);
+        // The letter is one cell, whatever its colour takes, and a blank follows it.
+        let name = fit(&name(span), tree.saturating_sub(cells(&branch) + 2));
+        line(&mut out, &format!("{branch}{letter} {name}"), row, widths);
+    }
+    summary(&mut out, answer, spans, style);
+    out
+}
+
+/// A line of the tree.
+struct Place {
+    /// Index of the span.
+    span: usize,
+    /// For each ancestor below the root and for the span itself: whether a sibling follows.
+    rails: Vec<bool>,
+}
+
+/// The forest, depth first, in the order of the answer. Spans that no root leads to are roots too.
+fn walk(spans: &[Span]) -> Vec<Place> {
+    let index: HashMap<&str, usize> =
+        spans.iter().enumerate().map(|(i, span)| (span.deepflow_span_id.as_str(), i)).collect();
+    let parent = |span: &Span| match span.deepflow_parent_span_id.as_str() {
+        "" => None,
+        id => index.get(id).copied(),
+    };
+    let mut children = vec![Vec::new(); spans.len()];
+    let mut roots = Vec::new();
+    for (i, span) in spans.iter().enumerate() {
+        match parent(span) {
+            Some(parent) => children[parent].push(i),
+            None => roots.push(i),
+        }
+    }
+    let mut seen = vec![false; spans.len()];
+    let mut places = Vec::with_capacity(spans.len());
+    for root in roots.into_iter().chain(0..spans.len()) {
+        let mut open = vec![Place { span: root, rails: Vec::new() }];
+        while let Some(place) = open.pop() {
+            if std::mem::replace(&mut seen[place.span], true) {
+                continue;
+            }
+            let below = &children[place.span];
+            for (n, &child) in below.iter().enumerate().rev() {
+                let mut rails = place.rails.clone();
+                rails.push(n + 1 < below.len());
+                open.push(Place { span: child, rails });
+            }
+            places.push(place);
+        }
+    }
+    places
+}
+
+/// The lines that lead to a span. Where the tree is deeper than half of its width can show, the levels
+/// above are left out, and a number says how many.
+fn branch(rails: &[bool], deepest: usize, width: usize) -> String {
+    let shown = (width / 2) / 2;
+    let mut text = String::new();
+    let mut rails = rails;
+    if deepest > shown {
+        let digits = deepest.to_string().len();
+        let keep = shown.saturating_sub(1 + digits.div_ceil(2)).max(1);
+        let hidden = rails.len().saturating_sub(keep);
+        let marker = if hidden == 0 { String::new() } else { format!("⋯{hidden}") };
+        text = if hidden == 0 { marker } else { pad(&marker, digits + 2) };
+        rails = &rails[hidden..];
+    }
+    let Some((last, above)) = rails.split_last() else { return text };
+    for &rail in above {
+        text.push_str(if rail { "│ " } else { "  " });
+    }
+    text.push_str(if *last { "├─" } else { "└─" });
+    text
+}
+
+/// What a span is about.
+fn name(span: &Span) -> String {
+    let text = match Kind::of(span) {
+        Kind::Application => {
+            [&span.name, &span.endpoint, &span.request_resource].into_iter().find(|t| !t.is_empty())
+        }
+        Kind::System | Kind::Network => {
+            [&span.request_resource, &span.endpoint, &span.name].into_iter().find(|t| !t.is_empty())
+        }
+    };
+    let text = text.map_or("", String::as_str);
+    let kind = span.request_type.as_str();
+    let text = match (kind, text) {
+        ("", text) => text.to_owned(),
+        (kind, "") => kind.to_owned(),
+        // Statements often start with their verb.
+        (kind, text) if text.starts_with(kind) => text.to_owned(),
+        (kind, text) => format!("{kind} {text}"),
+    };
+    harmless(&text)
+}
+
+/// Text of callers and captures, so that none of it can steer the terminal.
+fn harmless(text: &str) -> String {
+    let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
+}
+
+/// Observation point, protocol, start and duration.
+fn columns(span: &Span, origin: i64) -> [String; 4] {
+    let protocol = [&span.l7_protocol_str, &span.l7_protocol_enum].into_iter().find(|t| !t.is_empty());
+    let protocol = cut(&harmless(protocol.map_or("", String::as_str)), MAX_PROTOCOL);
+    let point = cut(&harmless(&span.tap_side), MAX_POINT);
+    let start = span.render_start_time_us.saturating_sub(origin);
+    let sign = if start < 0 { '-' } else { '+' };
+    [point, protocol, format!("{sign}{}", ms(start)), ms(span.duration)]
+}
+
+/// Microseconds as milliseconds, without a sign.
+fn ms(us: i64) -> String {
+    let us = us.unsigned_abs();
+    format!("{}.{:03}ms", us / 1000, us % 1000)
+}
+
+/// One line: the tree, then texts to the left and times to the right of their columns.
+fn line(out: &mut String, tree: &str, [point, protocol, start, duration]: &[String; 4], widths: [usize; 4]) {
+    let [w0, w1, w2, w3] = widths;
+    let start = " ".repeat(w2.saturating_sub(cells(start))) + start;
+    let duration = " ".repeat(w3.saturating_sub(cells(duration))) + duration;
+    let columns = [pad(point, w0), pad(protocol, w1), start, duration].join(GAP);
+    // Writing to a string cannot fail.
+    writeln!(out, "{tree}{GAP}{columns}").ok();
+}
+
+fn summary(out: &mut String, answer: &CompleteTraceResponse, spans: &[Span], style: Style) {
+    let counts = Kind::ALL.map(|kind| {
+        let count = spans.iter().filter(|span| Kind::of(span) == kind).count();
+        format!("{count} {} {}", kind.letter(style), kind.look().1)
+    });
+    let noun = if spans.len() == 1 { "span" } else { "spans" };
+    writeln!(out, "{} {noun}: {}", spans.len(), counts.join(", ")).ok();
+    let corrections = answer.data.as_ref().map(|data| &data.host_clock_correction);
+    if let Some(corrections) = corrections.filter(|corrections| !corrections.is_empty()) {
+        let list: Vec<String> =
+            corrections.iter().map(|(agent, us)| format!("agent {agent} {us:+}µs")).collect();
+        writeln!(out, "clocks corrected: {}", list.join(", ")).ok();
+    }
+    if !answer.description.is_empty() {
+        writeln!(out, "{}: {}", answer.opt_status, answer.description).ok();
+    }
+}
+
+/// Fills a text up with blanks.
+fn pad(text: &str, width: usize) -> String {
+    format!("{text}{}", " ".repeat(width.saturating_sub(cells(text))))
+}
+
+/// Fills a text up with blanks, or cuts it.
+fn fit(text: &str, width: usize) -> String {
+    pad(&cut(text, width), width)
+}
+
+/// Cuts a text, and marks where.
+fn cut(text: &str, width: usize) -> String {
+    if cells(text) <= width {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut used = 0;
+    for c in text.chars() {
+        used += cells_of(c);
+        if used >= width {
+            break;
+        }
+        kept.push(c);
+    }
+    kept + "…"
+}
+
+/// Cells that a text takes.
+fn cells(text: &str) -> usize {
+    text.chars().map(cells_of).sum()
+}
+
+/// Cells that a character takes: none where it joins the one before, two where it is wide.
+fn cells_of(c: char) -> usize {
+    match u32::from(c) {
+        0x300..=0x36f | 0x200b..=0x200f | 0xfe00..=0xfe0f => 0,
+        0x1100..=0x115f
+        | 0x2e80..=0xa4cf
+        | 0xac00..=0xd7a3
+        | 0xf900..=0xfaff
+        | 0xfe30..=0xfe6f
+        | 0xff00..=0xff60
+        | 0xffe0..=0xffe6
+        | 0x1f300..=0x1faff
+        | 0x20000..=0x3fffd => 2,
+        _ => 1,
+    }
+}
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;

@@ -1,0 +1,98 @@
+//! The better assembly: each span takes the parent for which the evidence is best (`docs/differences.md`).
+//!
+//! Two kinds of span need a decision. The *head* of an exchange, its capture next to the client, belongs
+//! below the span that made the call; an application span that *enters* a process belongs below the
+//! exchange that brought its request. Everything else follows: captures of one exchange stand in path
+//! order, and application spans of one process stand as the caller said.
+//!
+//! ```text
+//! s-p ─► s-app ─► app ─► c-app ─► c-p ─► c ─► … ─► s ─► s-p ─► s-app ─► …
+//! │      entry                    head                 tail    entry
+//! └──────── one process ───────────┘                    └─ the next process
+//! ```
+//!
+//! A parent must enclose its child in time, by one clock where both have one, and a process serves a call
+//! only with its own spans. Within these bounds the closest evidence wins: span id, then syscall chain,
+//! then X-Request-ID, then trace id. Where there is none, a span stays a root.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `exchange` | exchanges: network sets with a client, a server, and what they carry |
+//! | `thread` | syscall chains: which spans one thread wrote and read for one request |
+//! | `serving` | for a client span, the server span of its process whose request it serves |
+//! | `app_tree` | application spans: whose child each is, and where a process is entered |
+//! | `joints` | the decisions |
+
+mod app_tree;
+mod exchange;
+mod joints;
+mod serving;
+mod thread;
+
+use super::{completed::Resource, flows::Flow, network_set::NetworkSet, resource::ProcessMemory, tree::Tree};
+
+/// Links everything that evidence ties together, and tells each span its resource.
+pub(super) fn assemble(
+    tree: &mut Tree<'_>,
+    networks: &[NetworkSet],
+    resources: &mut [Resource],
+    host_clock_offset_us: i64,
+) {
+    let exchanges = exchange::collect(tree.flows, networks);
+    for set in networks {
+        for pair in set.members.windows(2) {
+            tree.link(pair[1], pair[0], super::tree::Rule::NetworkPath);
+        }
+    }
+    joints::decide(tree, &exchanges, host_clock_offset_us);
+    lend_resources(tree, resources);
+}
+
+/// R-SVC for processes as they were found: a system span and all that hangs below it in its own process.
+fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) {
+    let is_member = |flow: &Flow| flow.is_app() || flow.is_system();
+    let mut process_of: Vec<Option<u32>> = vec![None; tree.flows.len()];
+    let mut memories: Vec<ProcessMemory> = Vec::new();
+    for node in 0..tree.flows.len() as u32 {
+        let flow = tree.flow(node);
+        if !is_member(flow) {
+            continue;
+        }
+        // Walk to the top of the process, then give its number to the whole way.
+        let mut way = Vec::new();
+        let mut at = node;
+        let number = loop {
+            if let Some(number) = process_of[at as usize] {
+                break number;
+            }
+            way.push(at);
+            let parent = tree.parent(at).filter(|&parent| {
+                let (p, c) = (tree.flow(parent), tree.flow(at));
+                !way.contains(&parent) && is_member(p) && joints::in_one_process(p, c)
+            });
+            match parent {
+                Some(parent) => at = parent,
+                None => {
+                    memories.push(ProcessMemory::default());
+                    break memories.len() as u32 - 1;
+                }
+            }
+        };
+        for at in way {
+            process_of[at as usize] = Some(number);
+        }
+    }
+    // System spans know their process, so they speak first.
+    for speak_first in [true, false] {
+        for (node, flow) in tree.flows.iter().enumerate().filter(|(_, flow)| flow.is_system() == speak_first)
+        {
+            if let Some(number) = process_of[node] {
+                let memory = &mut memories[number as usize];
+                if flow.is_system() {
+                    memory.process(flow, &mut resources[node]);
+                }
+                memory.service(flow, &mut resources[node]);
+            }
+        }
+    }
+}

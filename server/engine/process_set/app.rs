@@ -1,0 +1,140 @@
+//! Application spans: grouped by process, then split into trees (algorithm 6.1, 6.2).
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{Build, SetIndex};
+use crate::{
+    engine::{
+        flows::{Instance, POD},
+        tree::Rule,
+    },
+    flow::Text,
+};
+
+/// R-PSS-1. Positions of services are kept per instance; the original mixes them up.
+pub(super) fn group(build: &mut Build<'_, '_>, app: &[u32]) {
+    let mut sets: FxHashMap<(Instance, Text), SetIndex> = FxHashMap::default();
+    for &node in app {
+        let flow = build.tree.flow(node);
+        let (instance, service) = (flow.instance(), flow.row.app_service);
+        let split = flow.instance_type() != POD && !service.is_empty();
+        let first = build.sets.list(instance).and_then(|list| list.first().copied());
+        let set = match first {
+            None => {
+                let set = build.sets.append(instance, instance);
+                if split {
+                    sets.insert((instance, service), set);
+                }
+                set
+            }
+            Some(first) if !split => first,
+            Some(_) => {
+                *sets.entry((instance, service)).or_insert_with(|| build.sets.append(instance, instance))
+            }
+        };
+        build.add_app(node, set);
+    }
+}
+
+/// R-PSS-2 to -4: links by span id, then one set for each tree, or for the trees of one outer parent.
+pub(super) fn split(build: &mut Build<'_, '_>) {
+    let root_key = Instance::Name(build.texts.intern("root"));
+    for at in 0..build.sets.lists.len() {
+        let whole = std::mem::take(&mut build.sets.lists[at].1);
+        let mut parts = Vec::with_capacity(whole.len());
+        for set in whole {
+            link_by_span_id(build, set);
+            split_set(build, set, root_key, &mut parts);
+        }
+        build.sets.lists[at].1 = parts;
+    }
+}
+
+/// R-PSS-2: of several spans with one id the last is the parent, but none is its own.
+fn link_by_span_id(build: &mut Build<'_, '_>, set: SetIndex) {
+    let spans = build.sets.set(set).spans.clone();
+    let mut holders: FxHashMap<Text, (u32, Option<u32>)> = FxHashMap::default();
+    for &node in &spans {
+        let id = build.tree.flow(node).key().span_id;
+        if !id.is_empty() {
+            holders
+                .entry(id)
+                .and_modify(|(last, other)| (*other, *last) = (Some(*last), node))
+                .or_insert((node, None));
+        }
+    }
+    for &node in &spans {
+        let parent = build.tree.flow(node).key().parent_span_id;
+        if let Some(&(last, other)) = holders.get(&parent)
+            && let Some(parent) = if last == node { other } else { Some(last) }
+        {
+            build.tree.link(node, parent, Rule::AppParent);
+        }
+    }
+}
+
+/// R-PSS-3. The nodes stay assigned to the whole set (R-PSS-4).
+fn split_set(build: &mut Build<'_, '_>, set: SetIndex, root_key: Instance, parts: &mut Vec<SetIndex>) {
+    let spans = build.sets.set(set).spans.clone();
+    let roots = roots(build, &spans);
+    let first_part = parts.len();
+    let mut part_of: FxHashMap<Instance, SetIndex> = FxHashMap::default();
+    for (&node, &root) in spans.iter().zip(&roots) {
+        let outer = build.tree.flow(root).key().parent_span_id;
+        let key = if outer.is_empty() { root_key } else { Instance::Name(outer) };
+        let part = *part_of.entry(key).or_insert_with(|| {
+            let memory = build.sets.set(set).memory.of_part();
+            let part = build.sets.new_set(key, memory);
+            parts.push(part);
+            part
+        });
+        let part = build.sets.set_mut(part);
+        part.spans.push(node);
+        if node == root {
+            // In the order of first appearance: put in place below.
+            part.roots.push(node);
+        }
+    }
+    let parents: FxHashSet<u32> = spans.iter().filter_map(|&node| build.tree.parent(node)).collect();
+    let mut first_seen: FxHashMap<u32, usize> = FxHashMap::default();
+    for (at, &root) in roots.iter().enumerate() {
+        first_seen.entry(root).or_insert(at);
+    }
+    for &part in &parts[first_part..] {
+        let part = build.sets.set_mut(part);
+        part.roots.sort_by_key(|root| first_seen.get(root).copied());
+        part.leafs = part.spans.iter().copied().filter(|node| !parents.contains(node)).collect();
+    }
+}
+
+/// The root of each span of a set: parents followed, and of a ring the member that stands last.
+fn roots(build: &Build<'_, '_>, spans: &[u32]) -> Vec<u32> {
+    let position: FxHashMap<u32, usize> = spans.iter().enumerate().map(|(at, &node)| (node, at)).collect();
+    let mut root: Vec<Option<u32>> = vec![None; spans.len()];
+    let mut on_path = vec![false; spans.len()];
+    for start in 0..spans.len() {
+        let mut path = Vec::new();
+        let mut at = start;
+        let found = loop {
+            if let Some(known) = root[at] {
+                break known;
+            }
+            if on_path[at] {
+                let ring = path.iter().position(|&p| p == at).unwrap_or(0);
+                let last = path[ring..].iter().copied().max().unwrap_or(at);
+                break spans[last];
+            }
+            on_path[at] = true;
+            path.push(at);
+            match build.tree.parent(spans[at]).and_then(|parent| position.get(&parent)) {
+                Some(&parent) => at = parent,
+                None => break spans[at],
+            }
+        };
+        for at in path {
+            root[at] = Some(found);
+            on_path[at] = false;
+        }
+    }
+    spans.iter().zip(root).map(|(&node, root)| root.unwrap_or(node)).collect()
+}

@@ -1,0 +1,41 @@
+//! Logs: lower-case messages, values as fields, one event for each request, to standard error.
+
+use std::any::Any;
+
+use tracing_subscriber::{EnvFilter, fmt};
+
+use crate::config::{Log, LogFormat};
+
+/// Why logs could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `log.level` is neither a level nor directives.
+    #[error("log.level: {0}")]
+    Level(#[from] tracing_subscriber::filter::ParseError),
+    /// There is a subscriber already.
+    #[error("logs are set up already")]
+    Twice,
+}
+
+/// Sets up logs for the whole process, panics included. Once.
+pub fn init(log: &Log) -> Result<(), TelemetryError> {
+    let filter: EnvFilter = log.level.parse()?;
+    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let done = match log.format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+    };
+    done.map_err(|_| TelemetryError::Twice)?;
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic_text(panic.payload());
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(message, place, "panic");
+    }));
+    Ok(())
+}
+
+/// The message of a panic.
+pub fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}

@@ -1,0 +1,174 @@
+//! Every limit, hit.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use trace_completion::api::REST_PATH;
+
+use crate::harness::{Does, QUESTION, Server, question, read_all, start};
+
+async fn refused(server: &Server) -> Status {
+    server.grpc().await.complete_trace(question()).await.unwrap_err()
+}
+
+#[tokio::test]
+async fn max_request_bytes() {
+    let server = start(Does::Nothing, |config| config.limits.max_request_bytes = 2000).await;
+    let body = QUESTION.replace("\"t\"", &format!("\"{}\"", "t".repeat(2000)));
+    let announced = server.post(body.clone()).await;
+    let chunked = format!(
+        "POST {REST_PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n\
+         {:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
+    for reply in [announced, server.raw(chunked.as_bytes()).await] {
+        assert_eq!((reply.status, &reply.json()["OPT_STATUS"]), (413, &"INVALID_POST_DATA".into()));
+        assert_eq!(reply.json()["DESCRIPTION"], "the body is over 2000 bytes (limits.max_request_bytes)");
+    }
+    let mut large = question();
+    large.app_spans[0].trace_id = "t".repeat(2000);
+    let status = server.grpc().await.complete_trace(large).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(status.message(), "the message is over 2000 bytes (limits.max_request_bytes)");
+}
+
+#[tokio::test]
+async fn max_answer_bytes() {
+    let server = start(Does::Nothing, |config| config.limits.max_answer_bytes = 2).await;
+    let reply = server.post(QUESTION).await;
+    assert_eq!(reply.status, 413);
+    assert!(reply.body.contains("at most 2 are sent (limits.max_answer_bytes)"), "{}", reply.body);
+    assert_eq!(refused(&server).await.code(), Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn max_app_spans_and_max_string_bytes() {
+    let change = |config: &mut trace_completion::config::Config| {
+        config.limits.max_app_spans = 1;
+        config.limits.max_string_bytes = 3;
+    };
+    let server = start(Does::Nothing, change).await;
+    let mut large = question();
+    large.app_spans[0].name = "name".into();
+    large.app_spans.push(large.app_spans[0].clone());
+    let status = server.grpc().await.complete_trace(large).await.unwrap_err();
+    assert_eq!(
+        status.message(),
+        "app_spans: 2 spans, at most 1 are allowed (limits.max_app_spans); \
+         app_spans[0].name: 4 bytes, at most 3 are allowed (limits.max_string_bytes)"
+    );
+}
+
+#[tokio::test]
+async fn max_concurrent_and_max_waiting() {
+    let change = |config: &mut trace_completion::config::Config| {
+        config.limits.max_concurrent = 1;
+        config.limits.max_waiting = 0;
+    };
+    let server = start(Does::Hang, change).await;
+    let mut client = server.grpc().await;
+    let first = tokio::spawn(async move { client.complete_trace(question()).await });
+    server.hanging().await;
+
+    let reply = server.post(QUESTION).await;
+    assert_eq!((reply.status, reply.header("retry-after")), (429, Some("1")));
+    assert_eq!(reply.json()["OPT_STATUS"], "SERVER_BUSY");
+    assert_eq!(reply.json()["details"][0]["retryDelay"], "1s");
+    let status = refused(&server).await;
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(1)));
+    assert_eq!(server.get("/healthz").await.status, 200, "health is exempt");
+
+    server.store.release();
+    assert!(first.await.unwrap().is_ok());
+    assert_eq!(server.post(QUESTION).await.status, 200, "the place is free again");
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_frees_its_place() {
+    let change = |config: &mut trace_completion::config::Config| {
+        config.limits.max_concurrent = 1;
+        config.limits.max_wait_ms = 60_000;
+    };
+    let server = start(Does::Hang, change).await;
+    let mut caller = server.connect().await;
+    let length = QUESTION.len();
+    let request =
+        format!("POST {REST_PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{QUESTION}");
+    caller.write_all(request.as_bytes()).await.unwrap();
+    server.hanging().await;
+    server.store.now(Does::Nothing);
+    drop(caller);
+    assert_eq!(server.post(QUESTION).await.status, 200);
+}
+
+#[tokio::test]
+async fn max_request_ms() {
+    let server = start(Does::Hang, |config| config.limits.max_request_ms = 200).await;
+    let reply = server.post(QUESTION).await;
+    assert_eq!((reply.status, &reply.json()["OPT_STATUS"]), (504, &"SERVER_ERROR".into()));
+    assert_eq!(refused(&server).await.code(), Code::DeadlineExceeded);
+
+    // A body that never comes takes no longer.
+    let head =
+        format!("POST {REST_PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 9\r\n\r\n");
+    let reply = server.raw(head.as_bytes()).await;
+    assert_eq!(reply.status, 504);
+    assert_eq!(reply.json()["message"], "the request took more than 200 ms (limits.max_request_ms)");
+}
+
+#[tokio::test]
+async fn header_timeout_ms() {
+    let server = start(Does::Nothing, |config| config.limits.header_timeout_ms = 50).await;
+    // Nothing at all, half a preface, half a head: each connection ends.
+    for said in ["", "PRI * HTTP/2", "P", "POST /v1/stats/querier HTTP/1.1\r\nhost: x\r\nx: "] {
+        let mut stream = server.connect().await;
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let answer = read_all(&mut stream).await;
+        assert!(!answer.starts_with(b"HTTP/1.1 200"), "{said:?}");
+    }
+}
+
+#[tokio::test]
+async fn max_header_bytes() {
+    let server = start(Does::Nothing, |config| config.limits.max_header_bytes = 8192).await;
+    let header = format!("x: {}\r\n", "x".repeat(10_000));
+    assert_eq!(server.http("GET", "/healthz", &header, "").await.status, 431);
+    let mut request = tonic::Request::new(question());
+    request.metadata_mut().insert("x", "x".repeat(10_000).parse().unwrap());
+    assert!(server.grpc().await.complete_trace(request).await.is_err());
+}
+
+#[tokio::test]
+async fn max_streams() {
+    let server = start(Does::Nothing, |config| config.limits.max_streams = 17).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    // The server's first frame is SETTINGS: a head of nine bytes, then pairs of a name and a value.
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3], 4, "SETTINGS");
+    let mut settings = vec![0; usize::from(head[2])];
+    stream.read_exact(&mut settings).await.unwrap();
+    let max_concurrent_streams = [0, 3, 0, 0, 0, 17];
+    assert!(settings.chunks(6).any(|setting| setting == max_concurrent_streams), "{settings:?}");
+}
+
+#[tokio::test]
+async fn max_connections() {
+    let server = start(Does::Nothing, |config| config.limits.max_connections = 1).await;
+    let mut first = server.connect().await;
+    first.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut start = [0; 12];
+    first.read_exact(&mut start).await.unwrap();
+    assert_eq!(&start, b"HTTP/1.1 200");
+
+    // The connection is kept alive: the next one waits until it ends.
+    let second = server.get("/healthz");
+    tokio::pin!(second);
+    assert!(tokio::time::timeout(Duration::from_millis(100), &mut second).await.is_err());
+    drop(first);
+    assert_eq!(second.await.status, 200);
+}

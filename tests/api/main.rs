@@ -1,0 +1,9 @@
+//! Both doors as callers see them: the real server on a port of its own, over a flow log that does as told.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
+
+mod errors;
+mod harness;
+mod health;
+mod limits;
+mod shutdown;

@@ -1,0 +1,205 @@
+//! The program as an operator runs it: exit codes, one line for each fault, configuration, life and end.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc::{self, Receiver},
+    thread,
+    time::Duration,
+};
+
+/// Nothing in these tests may take longer.
+const PATIENCE: Duration = Duration::from_secs(20);
+const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
+
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).env_clear().stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Checks an exit code, and that exactly one line says why.
+fn check(output: &Output, code: i32, line: &str) {
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert_eq!(said.matches('\n').count(), 1, "{said}");
+    assert!(said.contains(line), "{said}");
+    assert_eq!(text(&output.stdout), "");
+}
+
+/// A file of its own, removed in the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str, content: &str) -> Scratch {
+        let path = env::temp_dir().join(format!("trace-completion-cli-{}-{name}", std::process::id()));
+        fs::write(&path, content).unwrap();
+        Scratch(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        fs::remove_file(&self.0).ok();
+    }
+}
+
+/// A running server, ended with the test.
+struct Server {
+    child: Child,
+    address: String,
+    log: Receiver<String>,
+}
+
+impl Server {
+    fn start(arguments: &[&str]) -> Server {
+        let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
+        let mut child = program(&arguments).env("TRACE_COMPLETION_LOG_FORMAT", "json").spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let (lines, log) = mpsc::channel();
+        thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
+        let mut server = Server { child, address: String::new(), log };
+        let line = server.until("\"message\":\"listening\"");
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        server.address = event["address"].as_str().unwrap().to_owned();
+        server
+    }
+
+    /// The next log line with this text.
+    fn until(&mut self, text: &str) -> String {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE).unwrap_or_else(|e| panic!("no line with {text}: {e}"));
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    fn status(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.split(' ').nth(1).unwrap().to_owned()
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("sh").args(["-c", "kill -s $0 $1", signal, &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+#[test]
+fn bad_flags() {
+    check(&run(&[]), 2, "a command is required, see --help");
+    check(&run(&["serve", "--nope"]), 2, "unexpected argument '--nope' found");
+    check(&run(&["complete"]), 2, "--file <FILE>");
+    check(&run(&["serve", "--data-dir", "x"]), 2, "--embedded");
+    check(&run(&["serve", "--embedded", "--clickhouse-url", "http://x"]), 2, "cannot be used with");
+    check(&run(&["complete", "--file", "x", "--format", "xml"]), 2, "invalid value 'xml'");
+    let help = run(&["--help"]);
+    assert!(help.status.success() && text(&help.stdout).contains("complete"));
+}
+
+#[test]
+fn a_taken_port() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output =
+        program(&["serve", "--listen", &address]).env("TRACE_COMPLETION_LOG_LEVEL", "off").output().unwrap();
+    check(&output, 2, &format!("cannot listen on {address}: Address already in use"));
+}
+
+#[test]
+fn configuration() {
+    check(&run(&["serve", "--config", "/nope.toml"]), 2, "/nope.toml: No such file");
+    let unknown = Scratch::new("unknown.toml", "[limits]\nmax_streams = 5\nfoo = 1\n");
+    check(&run(&["serve", "--config", unknown.path()]), 2, "unknown.toml:3:1: unknown field `foo`");
+    let range = Scratch::new("range.toml", "[limits]\nmax_streams = 0\n");
+    check(
+        &run(&["serve", "--check-config", "--config", range.path()]),
+        2,
+        "limits.max_streams: 0 is not in 1 to",
+    );
+    check(&run(&["serve", "--listen", "nowhere"]), 2, "server.listen: \"nowhere\" is no address and port");
+
+    let good = Scratch::new(
+        "good.toml",
+        "[limits]\nmax_streams = 5\n[store]\npassword = \"hunter2\"\n[tracing]\nl7_tracing_limit = 7\n",
+    );
+    let checked = run(&["serve", "--check-config", "--config", good.path()]);
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+    let printed = program(&["serve", "--print-config", "--listen", "127.0.0.1:1"])
+        .env("TRACE_COMPLETION_CONFIG", good.path())
+        .env("TRACE_COMPLETION_TRACING_L7_TRACING_LIMIT", "8")
+        .output()
+        .unwrap();
+    let printed = text(&printed.stdout);
+    for expected in ["max_streams = 5\n", "l7_tracing_limit = 8\n", "listen = \"127.0.0.1:1\"\n"] {
+        assert!(printed.contains(expected), "{printed}");
+    }
+    assert!(!printed.contains("hunter2"), "{printed}");
+}
+
+#[test]
+fn a_server_without_a_store_lives() {
+    let mut server = Server::start(&["--clickhouse-url", "http://127.0.0.1:1"]);
+    server.until("the flow log does not answer, not ready");
+    assert_eq!((server.status("/healthz").as_str(), server.status("/readyz").as_str()), ("200", "503"));
+
+    let span = r#"{"trace_id": "t", "span_id": "s", "parent_span_id": "", "span_kind": 2, "start_time_us": 5, "end_time_us": 9}"#;
+    let request = Scratch::new("request.json", &format!("{{\"app_spans\": [{span}]}}"));
+    let url = format!("http://{}", server.address);
+    let output = run(&["complete", "--server", &url, "--file", request.path()]);
+    check(&output, 1, "Unavailable: the flow log is unavailable: it cannot be reached");
+    let line = server.until("CompleteTrace");
+    for expected in
+        ["\"door\":\"grpc\"", "\"status\":\"SERVER_ERROR\"", "\"spans\":1", "\"request_id\":", "\"detail\":"]
+    {
+        assert!(line.contains(expected), "{line}");
+    }
+
+    server.signal("TERM");
+    server.until("drained");
+    assert_eq!(server.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn complete_says_what_is_wrong() {
+    check(&run(&["complete", "--file", "/nope.json"]), 2, "/nope.json: No such file");
+    let bad = Scratch::new("bad.json", "{\"app_spans\": [{}], \"x\": 1}");
+    check(&run(&["complete", "--file", bad.path()]), 2, "app_spans[0].trace_id: required; ");
+    let good = Scratch::new(
+        "good.json",
+        r#"{"app_spans": [{"trace_id": "", "span_id": "", "parent_span_id": "", "span_kind": 0, "start_time_us": 0, "end_time_us": 0}]}"#,
+    );
+    // A port that was free a moment ago.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let url = format!("http://{free}");
+    check(&run(&["complete", "--server", &url, "--file", good.path()]), 1, "Connection refused");
+    check(&run(&["complete", "--server", "tcp://x", "--file", good.path()]), 2, "an http:// URL is expected");
+}
