@@ -1,11 +1,13 @@
 //! A completion from question to answer: lets the search ask the store until it is done, and hands the
 //! rows to the engine. The only place that knows all three.
 
+use std::time::Instant;
+
 use crate::{
     config::Tracing,
     engine::{self, Completed},
     flow::{CompletionRequest, Texts},
-    search::{Round, Search},
+    search::{Cost, Round, Search},
     store::{FlowStore, ReadContext, StoreError},
 };
 
@@ -34,16 +36,22 @@ pub async fn complete<S: FlowStore>(
     context: &ReadContext,
 ) -> Result<Completion, StoreError> {
     let mut texts = Texts::new();
-    let mut search = Search::new(request, tracing);
+    let mut search = Search::new(request, tracing, &mut texts);
     let mut shortfalls = Vec::new();
     let mut queries = 0;
     let mut truncated = 0;
     while let Some(question) = search.next(&texts) {
         queries += 1;
+        let asked = Instant::now();
         match store.search(context, &question, &mut texts).await {
             Ok(page) => {
                 truncated += u32::from(page.truncated);
-                search.answer(page.rows, page.truncated, page.read_rows, &mut texts);
+                let cost = Cost {
+                    truncated: page.truncated,
+                    read_rows: page.read_rows,
+                    elapsed_us: asked.elapsed().as_micros() as u64,
+                };
+                search.answer(page.rows, cost, &mut texts);
             }
             Err(error) if search.found_rows() == 0 => return Err(error),
             Err(error) => {

@@ -10,6 +10,7 @@
 //! | [`validate`] | what a request may say, the same for both doors |
 //! | `core` | from a request to an answer, the same for both doors |
 //! | [`mod@answer`] | the completed trace as the documented answer |
+//! | `explanation` | why an answer looks as it does |
 //! | [`error`] | why there is no answer: gRPC code, HTTP status, `OPT_STATUS` |
 //! | [`limits`] | the gate that bounds completions at work |
 //! | [`readiness`] | whether the store answers, with hysteresis |
@@ -20,6 +21,7 @@ pub mod answer;
 mod core;
 mod doors;
 pub mod error;
+mod explanation;
 mod first_bytes;
 mod grpc;
 pub mod json;
