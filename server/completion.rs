@@ -34,7 +34,7 @@ pub async fn complete<S: FlowStore>(
     context: &ReadContext,
 ) -> Result<Completion, StoreError> {
     let mut texts = Texts::new();
-    let mut search = Search::new(request, tracing);
+    let mut search = Search::new(request, tracing, &mut texts);
     let mut shortfalls = Vec::new();
     let mut queries = 0;
     let mut truncated = 0;

@@ -164,6 +164,7 @@ impl Ranges for Tracing {
             range("tracing.iteration_expand_time_range", self.iteration_expand_time_range, 0, 31_536_000),
             range("tracing.max_rows", self.max_rows, 1, 10_000_000),
             range("tracing.max_related_ids", self.max_related_ids, 0, 1_000_000),
+            range("tracing.late_span_margin_s", self.late_span_margin_s, 0, 86_400),
         ]
     }
 }

@@ -28,6 +28,10 @@ pub struct Tracing {
     pub max_rows: u32,
     /// Most `related_ids` of one span; further ones are cut. 0 for none.
     pub max_related_ids: u32,
+    /// How much later than the request's own spans a row may end that shares a key with a row of the trace,
+    /// in seconds: a gateway may outlast its caller. Costs one question more. 0 turns it off; not used in
+    /// compatibility mode.
+    pub late_span_margin_s: u32,
     /// What becomes of a request span that the flow log holds too (same trace id and span id).
     pub app_span_duplicates: AppSpanDuplicates,
 }
@@ -46,6 +50,7 @@ impl Default for Tracing {
             compatibility: Compatibility::Off,
             max_rows: 100_000,
             max_related_ids: 1000,
+            late_span_margin_s: 30,
             app_span_duplicates: AppSpanDuplicates::Merge,
         }
     }

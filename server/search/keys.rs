@@ -100,6 +100,25 @@ impl NewKeys {
         }
     }
 
+    /// All keys that were asked for and name one exchange. DNS transaction ids are used again too soon.
+    pub(super) fn asked(&self, texts: &Texts) -> AssociationKeys {
+        fn ordered<T: Ord + Copy>(keys: &FxHashSet<T>) -> Vec<T> {
+            let mut keys: Vec<T> = keys.iter().copied().collect();
+            keys.sort_unstable();
+            keys
+        }
+        let mut x_request_ids: Vec<String> =
+            self.x_request_id.used.iter().map(|&id| texts.get(id).to_owned()).collect();
+        x_request_ids.sort_unstable();
+        AssociationKeys {
+            req_tcp_seqs: ordered(&self.req_tcp_seq.used),
+            resp_tcp_seqs: ordered(&self.resp_tcp_seq.used),
+            syscall_trace_ids: ordered(&self.syscall.used),
+            x_request_ids,
+            dns_request_ids: Vec::new(),
+        }
+    }
+
     /// Hands out the noted keys; they count as asked for from now on.
     pub(super) fn take(&mut self, texts: &Texts) -> AssociationKeys {
         fn ordered<T: Ord>(mut keys: Vec<T>) -> Vec<T> {

@@ -28,7 +28,7 @@ pub use report::Round;
 
 use self::{found::Found, keys::NewKeys};
 use crate::{
-    config::{Tracing, TracingSource},
+    config::{Compatibility, Tracing, TracingSource},
     flow::{CompletionRequest, KeyRow, RowId, Text, Texts, TraceIds},
     relation::Tolerance,
 };
@@ -58,6 +58,10 @@ struct Options {
     max_iteration: u32,
     max_rows: usize,
     tolerance: Tolerance,
+    /// Compatibility mode: one entry row decides what is looked for.
+    original: bool,
+    /// Seconds behind the window in which late rows are looked for; 0 once they were.
+    late_margin_s: i64,
     multiple_trace_ids: bool,
     by_trace_id: bool,
     follow_dns: bool,
@@ -70,6 +74,8 @@ enum Phase {
     Entry,
     ByTraceId,
     ByAssociation(AssociationKeys),
+    /// Once nothing more is found: rows with the same keys that end later.
+    Late(AssociationKeys),
     Done,
 }
 
@@ -86,7 +92,21 @@ pub struct SearchResult {
 
 impl Search {
     /// A search that has asked nothing yet.
-    pub fn new(request: &CompletionRequest, tracing: &Tracing) -> Self {
+    pub fn new(request: &CompletionRequest, tracing: &Tracing, texts: &mut Texts) -> Self {
+        let mut search = Self::unasked(request, tracing);
+        // All trace ids of the request at once, where the original follows the first one's first row.
+        if !search.options.original && search.options.by_trace_id && search.entry.is_some() {
+            for id in std::mem::take(&mut search.options.request_trace_ids) {
+                let id = texts.intern(&id);
+                search.admit(id);
+            }
+            search.phase = Phase::Done;
+            search.begin_iteration(texts);
+        }
+        search
+    }
+
+    fn unasked(request: &CompletionRequest, tracing: &Tracing) -> Self {
         let entry = request.app_spans.iter().map(|span| &span.trace_id).find(|id| !id.is_empty()).cloned();
         let window = window::of_request(request);
         let mut request_trace_ids: Vec<String> = request
@@ -98,6 +118,7 @@ impl Search {
             .collect();
         request_trace_ids.sort_unstable();
         request_trace_ids.dedup();
+        let original = tracing.compatibility == Compatibility::Original;
         Search {
             options: Options {
                 max_iteration: request.max_iteration,
@@ -106,6 +127,8 @@ impl Search {
                     network_delay_us: request.network_delay_us,
                     host_clock_offset_us: request.host_clock_offset_us,
                 },
+                original,
+                late_margin_s: if original { 0 } else { i64::from(tracing.late_span_margin_s) },
                 multiple_trace_ids: tracing.allow_multiple_trace_ids_in_tracing_result,
                 by_trace_id: tracing.follows(TracingSource::TraceId),
                 follow_dns: tracing.follows(TracingSource::Dns),
@@ -146,6 +169,11 @@ impl Search {
             Phase::ByAssociation(keys) => {
                 Some(Question::ByAssociation { keys: keys.clone(), window: self.association_window })
             }
+            Phase::Late(keys) => {
+                let to_s = self.association_window.to_s;
+                let window = Window { from_s: to_s + 1, to_s: to_s + self.options.late_margin_s };
+                Some(Question::ByAssociation { keys: keys.clone(), window })
+            }
             Phase::Done => None,
         }
     }
@@ -169,7 +197,22 @@ impl Search {
                 round.keys = keys.len();
                 self.take_by_association(rows, &mut round, texts);
             }
+            Phase::Late(keys) => {
+                round.question = "late";
+                round.keys = keys.len();
+                let margin_s = std::mem::take(&mut self.options.late_margin_s);
+                self.take_by_association(rows, &mut round, texts);
+                if round.kept > 0 {
+                    self.association_window.to_s = self.association_window.to_s.saturating_add(margin_s);
+                }
+            }
             Phase::Done => {}
+        }
+        if matches!(self.phase, Phase::Done) && self.options.late_margin_s > 0 && self.found.len() > 0 {
+            let keys = self.keys.asked(texts);
+            if !keys.is_empty() {
+                self.phase = Phase::Late(keys);
+            }
         }
         self.rounds.push(round);
         if self.found.len() >= self.options.max_rows && !matches!(self.phase, Phase::Done) {

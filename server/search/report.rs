@@ -5,7 +5,7 @@
 pub struct Round {
     /// Iteration, from 1; 0 is the lookup of the entry row.
     pub iteration: u32,
-    /// Kind of question: `entry`, `trace_id` or `association`.
+    /// Kind of question: `entry`, `trace_id`, `association` or `late`.
     pub question: &'static str,
     /// Keys asked for.
     pub keys: usize,

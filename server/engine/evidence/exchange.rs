@@ -132,13 +132,27 @@ impl<'a> Arrivals<'a> {
         files.filter_map(|file| self.latest(file, inner)).max_by_key(|&i| self.exchanges[i as usize].tail)
     }
 
+    /// The latest that is around the span by the clocks as they are, else by clocks that may be off.
     fn latest(&self, file: &[u32], inner: &Inner<'_>) -> Option<u32> {
-        let tail = |i: u32| &self.flows[self.exchanges[i as usize].tail as usize];
-        let from_us = inner.flow.key().start_us.saturating_add(inner.slack_us);
-        let until = file.partition_point(|&i| tail(i).key().start_us <= from_us);
-        let fits = |i: &&u32| self.exchanges[**i as usize].head != inner.head && inner.is_within(tail(**i));
-        file[..until].iter().rev().find(fits).copied()
+        [Clocks::AsTheyAre, Clocks::Off].into_iter().find_map(|clocks| {
+            let tail = |i: u32| &self.flows[self.exchanges[i as usize].tail as usize];
+            let from_us = inner.flow.key().start_us.saturating_add(inner.slack_us);
+            let until = file.partition_point(|&i| tail(i).key().start_us <= from_us);
+            let fits = |i: &&u32| {
+                self.exchanges[**i as usize].head != inner.head && inner.is_within(tail(**i), clocks)
+            };
+            file[..until].iter().rev().find(fits).copied()
+        })
     }
+}
+
+/// Whether the clocks of two hosts are taken as they are, or may be apart.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Clocks {
+    /// May be apart by the configured offset.
+    Off,
+    /// Are taken as they are.
+    AsTheyAre,
 }
 
 /// A span for which something around it is looked for.
@@ -152,14 +166,28 @@ pub(super) struct Inner<'a> {
 }
 
 impl Inner<'_> {
-    /// Whether `outer` is around the span: exactly where one agent saw both.
-    pub(super) fn is_within(&self, outer: &Flow) -> bool {
-        if outer.key().agent == self.flow.key().agent && outer.is_app() == self.flow.is_app() {
-            return outer.covers_or_lost(self.flow);
-        }
+    /// Whether `outer` is around the span. Where one host saw both, clocks are never off.
+    pub(super) fn is_within(&self, outer: &Flow, clocks: Clocks) -> bool {
+        let one_host = if self.flow.is_app() != outer.is_app() {
+            // An application span has the clock of its process's host, where these stand.
+            use ObservationPoint::{ServerNic, ServerNode, ServerProcess};
+            matches!(outer.point, ServerProcess | ServerNode | ServerNic)
+        } else {
+            outer.key().agent == self.flow.key().agent
+        };
+        let host_us = if one_host || clocks == Clocks::AsTheyAre { 0 } else { self.slack_us };
+        let slack_us = host_us.saturating_add(grain_us(self.flow)).saturating_add(grain_us(outer));
         let (o, i) = (outer.key(), self.flow.key());
         let lost = !outer.is_app() && outer.row.duration_us == 0;
-        o.start_us.saturating_sub(self.slack_us) <= i.start_us
-            && (lost || o.end_us.saturating_add(self.slack_us) >= i.end_us)
+        o.start_us.saturating_sub(slack_us) <= i.start_us
+            && (lost || o.end_us.saturating_add(slack_us) >= i.end_us)
     }
+}
+
+/// How much the times of a span are cut: some tracers of applications count whole milliseconds.
+pub(super) fn grain_us(flow: &Flow) -> i64 {
+    const MILLISECOND_US: i64 = 1000;
+    let key = flow.key();
+    let whole = key.start_us % MILLISECOND_US == 0 && key.end_us % MILLISECOND_US == 0;
+    if flow.is_app() && whole { MILLISECOND_US - 1 } else { 0 }
 }

@@ -4,7 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     app_tree::{self, AppTree},
-    exchange::{Arrivals, End, Exchange, Inner},
+    exchange::{Arrivals, Clocks, End, Exchange, Inner, grain_us},
     serving::{self, Process, Servers, Tie},
     thread::Threads,
 };
@@ -88,14 +88,12 @@ impl<'a> Joints<'a> {
         Inner { flow: self.flow(node), head, slack_us: self.slack_us }
     }
 
-    /// Whether the tail of an exchange is around an application span of the process that it reaches. A
-    /// process span has the clock of that process.
-    fn brings(&self, exchange: &Exchange, app: u32) -> bool {
+    /// Whether the tail of an exchange is around an application span of the process that it reaches, and
+    /// by which clocks.
+    fn brings(&self, exchange: &Exchange, app: u32) -> Option<Clocks> {
+        let inner = self.inner(app, u32::MAX);
         let tail = self.flow(exchange.tail);
-        match exchange.server {
-            Some(_) => tail.covers_or_lost(self.flow(app)),
-            None => self.inner(app, u32::MAX).is_within(tail),
-        }
+        [Clocks::AsTheyAre, Clocks::Off].into_iter().find(|&clocks| inner.is_within(tail, clocks))
     }
 
     /// Calls that carry the id of an application span are its own, unless a process that received the
@@ -142,7 +140,7 @@ impl<'a> Joints<'a> {
     /// carries the parent's id. If several processes passed the header on, the one that is of its process
     /// by its calls, else the innermost around it.
     fn entries_by_span_id(&mut self) {
-        let mut entries: Vec<(bool, u32, Vec<(Kinship, u32)>)> = Vec::new();
+        let mut entries: Vec<(bool, u32, Vec<(Kinship, Clocks, u32)>)> = Vec::new();
         for &app in &self.apps.nodes {
             let flow = self.flow(app);
             if self.apps.local_parent(app, self.flows).is_some() || flow.point == ObservationPoint::ClientApp
@@ -150,13 +148,15 @@ impl<'a> Joints<'a> {
                 continue;
             }
             let candidates = self.arrivals.with_span_id(flow.key().parent_span_id).iter();
-            let mut fitting: Vec<(Kinship, u32)> = candidates
+            let mut fitting: Vec<(Kinship, Clocks, u32)> = candidates
                 .map(|&e| (&self.exchanges[e as usize], e))
-                .filter(|(e, _)| e.trace_ids.intersects(&flow.trace_ids) && self.brings(e, app))
-                .filter_map(|(exchange, e)| Some((self.kinship(app, exchange)?, e)))
+                .filter(|(exchange, _)| exchange.trace_ids.intersects(&flow.trace_ids))
+                .filter_map(|(exchange, e)| Some((self.kinship(app, exchange)?, self.brings(exchange, app)?, e)))
                 .collect();
-            fitting.sort_unstable_by_key(|&(kinship, e)| (kinship, self.exchanges[e as usize].tail));
-            if let Some(&(kinship, _)) = fitting.last() {
+            fitting.sort_unstable_by_key(|&(kinship, clocks, e)| {
+                (kinship, clocks, self.exchanges[e as usize].tail)
+            });
+            if let Some(&(kinship, ..)) = fitting.last() {
                 entries.push((kinship == Kinship::Unknown, app, fitting));
             }
         }
@@ -164,7 +164,7 @@ impl<'a> Joints<'a> {
         entries.sort_unstable_by_key(|&(unknown, app, _)| (unknown, app));
         let mut taken: FxHashSet<u32> = FxHashSet::default();
         for (_, app, mut fitting) in entries {
-            while let Some((_, e)) = fitting.pop() {
+            while let Some((_, _, e)) = fitting.pop() {
                 if taken.insert(e) {
                     self.entry[app as usize] = Some((self.exchanges[e as usize].tail, Rule::EntryBySpanId));
                     break;
@@ -223,7 +223,7 @@ impl<'a> Joints<'a> {
             let brother = of_missing_parent.get(&self.flow(top).key().parent_span_id).copied();
             let fits = |tail: &u32| {
                 self.exchange_of[*tail as usize]
-                    .is_some_and(|e| self.brings(&self.exchanges[e as usize], top))
+                    .is_some_and(|e| self.brings(&self.exchanges[e as usize], top).is_some())
             };
             if let Some(tail) = brother.filter(fits) {
                 self.entry[top as usize] = Some((tail, Rule::EntryByCalls));
@@ -242,7 +242,7 @@ impl<'a> Joints<'a> {
         let calls = self.calls_of_top.get(&top).map_or(&[][..], Vec::as_slice);
         let mut calls: Vec<u32> = calls.to_vec();
         calls.sort_unstable_by_key(|&call| self.exchanges[call as usize].head);
-        let covers = |server: u32| self.flow(server).covers_or_lost(self.flow(top));
+        let covers = |server: u32| self.inner(top, u32::MAX).is_within(self.flow(server), Clocks::AsTheyAre);
         let served = calls.iter().filter_map(|&call| self.serves[call as usize]);
         if let Some((server, _)) = served.clone().find(|&(server, _)| covers(server)) {
             return Some(server);
@@ -255,7 +255,7 @@ impl<'a> Joints<'a> {
         ends.filter_map(|end| self.arrivals.at_in_trace(end, &self.flow(top).trace_ids, &inner))
             .find(|found| {
                 let exchange = &self.exchanges[*found as usize];
-                !own_calls.contains(found) && self.brings(exchange, top)
+                !own_calls.contains(found) && self.brings(exchange, top).is_some()
             })
             .map(|found| self.exchanges[found as usize].tail)
     }
@@ -281,7 +281,7 @@ impl<'a> Joints<'a> {
                 let anchor =
                     exchange.client.and_then(|node| self.threads.chain(node)).and_then(|c| anchors.get(&c));
                 let of_thread = anchor.and_then(|anchor| match *anchor {
-                    Anchor::Tail(tail) if self.inner(head, head).is_within(self.flow(tail)) => {
+                    Anchor::Tail(tail) if self.inner(head, head).is_within(self.flow(tail), Clocks::Off) => {
                         Some(below(tail, Rule::Preceding))
                     }
                     Anchor::Tail(_) => None,
@@ -462,11 +462,16 @@ impl AppsOfRequests {
         let is_dns = joints.flow(head).key().l7_protocol == L7Protocol::DNS;
         let until =
             apps.partition_point(|&app| joints.flow(app).key().start_us <= joints.flow(head).key().start_us);
+        // Widened by what some tracers cut off their times; never before its start, for they cut that too.
+        let covers = |app: &Flow, call: &Flow| {
+            app.key().start_us <= call.key().start_us
+                && app.key().end_us.saturating_add(grain_us(app)) >= call.key().end_us
+        };
         apps[..until].iter().rev().copied().find(|&app| {
             let flow = joints.flow(app);
             // A client span that made its call makes no other one, but may look its server up.
             let busy = flow.point == ObservationPoint::ClientApp && self.callers.contains(&app) && !is_dns;
-            !busy && flow.covers(joints.flow(head))
+            !busy && covers(flow, joints.flow(head))
         })
     }
 }
