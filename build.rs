@@ -23,7 +23,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut config = tonic_prost_build::configure()
         .btree_map(".")
         .build_transport(false)
-        .generate_default_stubs(true)
         .extern_path(".google.rpc.Status", "::tonic_types::pb::Status");
     for message in files.file.iter().filter(|f| f.package() == &PACKAGE[1..]).flat_map(|f| &f.message_type) {
         if !ANSWERS.contains(&message.name()) {
