@@ -1,11 +1,13 @@
 //! A completion from question to answer: lets the search ask the store until it is done, and hands the
 //! rows to the engine. The only place that knows all three.
 
+use std::time::Instant;
+
 use crate::{
     config::Tracing,
     engine::{self, Completed},
     flow::{CompletionRequest, Texts},
-    search::{Round, Search},
+    search::{Cost, Round, Search},
     store::{FlowStore, ReadContext, StoreError},
 };
 
@@ -63,12 +65,18 @@ pub async fn complete_with<S: FlowStore>(
     let mut so_far = Progress::default();
     while let Some(question) = search.next(&texts) {
         queries += 1;
+        let asked = Instant::now();
         match store.search(context, &question, &mut texts).await {
             Ok(page) => {
                 truncated += u32::from(page.truncated);
+                let cost = Cost {
+                    truncated: page.truncated,
+                    read_rows: page.read_rows,
+                    elapsed_us: asked.elapsed().as_micros() as u64,
+                };
                 so_far.iteration = search.iteration();
                 so_far.rows_read = so_far.rows_read.saturating_add(page.read_rows);
-                search.answer(page.rows, page.truncated, page.read_rows, &mut texts);
+                search.answer(page.rows, cost, &mut texts);
                 so_far.rows_found = search.found_rows();
                 progress(so_far);
             }

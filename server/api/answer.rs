@@ -1,5 +1,6 @@
 //! The completed trace as the documented answer (api section 4).
 
+use super::explanation;
 use super::proto::{CompleteTraceResponse, CompletedTrace, Span};
 use crate::{
     completion::Completion,
@@ -32,7 +33,11 @@ pub fn without_spans(completion: &Completion) -> CompleteTraceResponse {
     CompleteTraceResponse {
         opt_status: opt_status(completion).to_owned(),
         description: shortfalls.join("; "),
-        data: Some(CompletedTrace { tracing: Vec::new(), host_clock_correction, explanation: None }),
+        data: Some(CompletedTrace {
+            tracing: Vec::new(),
+            host_clock_correction,
+            explanation: explanation::explanation(completion),
+        }),
     }
 }
 
@@ -67,7 +72,7 @@ fn dressed(span: &CompletedSpan, spans: &[CompletedSpan], texts: &Texts, region:
         deepflow_parent_span_id: parent.map(|parent| parent.deepflow_span_id.clone()).unwrap_or_default(),
         ids: ids.iter().map(ToString::to_string).collect(),
         related_ids: related.iter().map(related_id).collect(),
-        flow_id: row.flow_id.to_string(),
+        flow_id: key.flow_id.to_string(),
         l7_protocol: i32::from(key.l7_protocol.0),
         l7_protocol_str: text(row.l7_protocol_str),
         l7_protocol_enum: text(row.l7_protocol_enum),
@@ -93,8 +98,8 @@ fn dressed(span: &CompletedSpan, spans: &[CompletedSpan], texts: &Texts, region:
         x_request_id_1: text(key.x_request_id_1),
         syscall_trace_id_request: key.syscall_request.to_string(),
         syscall_trace_id_response: key.syscall_response.to_string(),
-        syscall_cap_seq_0: i64::from(row.syscall_cap_seq[0]),
-        syscall_cap_seq_1: i64::from(row.syscall_cap_seq[1]),
+        syscall_cap_seq_0: i64::from(key.syscall_cap_seq[0]),
+        syscall_cap_seq_1: i64::from(key.syscall_cap_seq[1]),
         subnet: text(resource.subnet),
         ip: text(resource.ip),
         auto_service: text(resource.auto_service),

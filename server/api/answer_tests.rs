@@ -64,15 +64,15 @@ fn completion() -> Completion {
                 parent_span_id: t("a1"),
                 x_request_id_1: t("xr"),
                 request_id: Some(77),
+                flow_id: 5,
+                syscall_cap_seq: [3, 4],
                 ..KeyRow::default()
             },
             l7_protocol_str: t("HTTP"),
             l7_protocol_enum: t("HTTP"),
-            flow_id: 5,
             is_tls: 1,
             tap_id: 3,
             tap: t("cloud"),
-            syscall_cap_seq: [3, 4],
             response_status: 3,
             duration_us: 16,
             biz_response_code: t("B1"),
@@ -107,7 +107,11 @@ fn completion() -> Completion {
         clock_correction_us: -2,
     };
     Completion {
-        completed: Completed { spans: vec![app, system], host_clock_correction: vec![(AgentId(9), -2)] },
+        completed: Completed {
+            spans: vec![app, system],
+            host_clock_correction: vec![(AgentId(9), -2)],
+            explanation: None,
+        },
         texts,
         shortfalls: Vec::new(),
         rounds: Vec::new(),

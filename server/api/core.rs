@@ -22,7 +22,7 @@ use crate::{
 /// Requests of more bytes are read off the async workers: parsing takes about 5 ms a megabyte.
 const LARGE_REQUEST_BYTES: usize = 64 << 10;
 /// Answers of more spans are dressed off the async workers: a span takes about 3 µs.
-const LARGE_ANSWER_SPANS: usize = 100;
+pub(super) const LARGE_ANSWER_SPANS: usize = 100;
 
 /// What both doors share.
 pub(super) struct Core<S> {

@@ -14,6 +14,7 @@
 //! | [`validate`] | what a request may say, the same for both doors |
 //! | `core` | from a request to a completion and its answer, the same for every call |
 //! | [`mod@answer`] | the completed trace as the documented answer |
+//! | `explanation` | why an answer looks as it does |
 //! | [`error`] | why there is no answer: gRPC code, HTTP status, `OPT_STATUS` |
 //! | [`limits`] | the gate that bounds completions at work |
 //! | [`readiness`] | whether the store answers, with hysteresis |
@@ -25,6 +26,7 @@ mod batch;
 mod core;
 mod doors;
 pub mod error;
+mod explanation;
 mod first_bytes;
 mod grpc;
 pub mod json;

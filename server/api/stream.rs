@@ -7,7 +7,7 @@ use prost::Message;
 
 use super::{
     answer,
-    core::{Core, off_worker_if},
+    core::{Core, LARGE_ANSWER_SPANS, off_worker_if},
     error::ApiError,
     pieces::{self, Pieces, Sink},
     proto::{
@@ -22,8 +22,6 @@ use crate::{
     store::FlowStore,
 };
 
-/// Chunks of more bytes are made off the async workers.
-const LARGE_CHUNK_BYTES: usize = 64 << 10;
 /// Bytes of a chunk and of a summary around what they hold: their own tag and length in a piece.
 const PIECE_BYTES: usize = 16;
 
@@ -57,9 +55,11 @@ async fn run<S: FlowStore>(
     let limits = core.limits();
     let max_bytes = limits.stream_chunk_bytes.min(limits.max_answer_bytes) as usize;
     let opt_status = answer::opt_status(&completion);
-    let mut chunks = Chunks::new(completion, core.region(), max_bytes);
+    let large = completion.completed.spans.len() > LARGE_ANSWER_SPANS;
+    let region = core.region().to_owned();
+    let mut chunks = off_worker_if(large, move || Chunks::new(completion, region, max_bytes)).await?;
     loop {
-        let (chunk, rest) = off_worker_if(max_bytes > LARGE_CHUNK_BYTES, move || {
+        let (chunk, rest) = off_worker_if(large, move || {
             let chunk = chunks.next();
             (chunk, chunks)
         })
@@ -120,7 +120,7 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn new(completion: Completion, region: &str, max_bytes: usize) -> Self {
+    fn new(completion: Completion, region: String, max_bytes: usize) -> Self {
         let frame = answer::without_spans(&completion);
         let data = frame.data.unwrap_or_default();
         let mut explanation = data.explanation;
@@ -135,7 +135,7 @@ impl Chunks {
         };
         Chunks {
             completion,
-            region: region.to_owned(),
+            region,
             max_bytes,
             next: 0,
             left_over: None,

@@ -12,8 +12,16 @@ pub(super) struct ClockObserver {
     nameless: [Instance; 2],
     /// Agents whose clocks were compared with an agent's, which is on the parent's side.
     kids: BTreeMap<AgentId, BTreeSet<AgentId>>,
-    /// By how much an agent's times may be moved, lowest and highest, in µs.
-    ranges: BTreeMap<AgentId, (i64, i64)>,
+    /// By how much an agent's times may be moved.
+    ranges: BTreeMap<AgentId, Range>,
+}
+
+/// By how much an agent's times may be moved: lowest and highest, in µs, each with the nodes, parent and
+/// child, that set it.
+#[derive(Clone, Copy)]
+struct Range {
+    low: (i64, (u32, u32)),
+    high: (i64, (u32, u32)),
 }
 
 const MILLISECOND_US: i64 = 1000;
@@ -28,8 +36,8 @@ impl ClockObserver {
         }
     }
 
-    /// R-CLK-1 to -4.
-    pub(super) fn observe(&mut self, parent: &Flow, child: &Flow) {
+    /// R-CLK-1 to -4. `nodes` are those of the parent and the child.
+    pub(super) fn observe(&mut self, parent: &Flow, child: &Flow, nodes: (u32, u32)) {
         let (p, c) = (parent.key(), child.key());
         if p.agent == c.agent {
             return;
@@ -54,12 +62,19 @@ impl ClockObserver {
             b = b.saturating_neg();
         }
         self.kids.entry(above).or_default().insert(below);
-        let (low, high) = (a.min(b), a.max(b));
-        let range = self.ranges.entry(below).or_insert((low, high));
-        let narrowed = (range.0.max(low), range.1.min(high));
-        if narrowed.0 <= narrowed.1 {
-            *range = narrowed;
+        let seen = Range { low: (a.min(b), nodes), high: (a.max(b), nodes) };
+        let range = self.ranges.entry(below).or_insert(seen);
+        let low = if seen.low.0 > range.low.0 { seen.low } else { range.low };
+        let high = if seen.high.0 < range.high.0 { seen.high } else { range.high };
+        if low.0 <= high.0 {
+            *range = Range { low, high };
         }
+    }
+
+    /// The nodes, parent and child, that set an agent's own correction.
+    pub(super) fn set_by(&self, agent: AgentId) -> Option<(u32, u32)> {
+        let range = self.ranges.get(&agent)?;
+        Some(if range.low.0 > 0 { range.low.1 } else { range.high.1 })
     }
 
     /// R-CLK-6, -7: the corrections that are not 0, by agent.
@@ -69,7 +84,7 @@ impl ClockObserver {
             corrections.entry(*base).or_insert(0);
             let mut stack: Vec<(AgentId, i64)> = kids.iter().map(|&kid| (kid, 0)).collect();
             while let Some((agent, inherited)) = stack.pop() {
-                let (low, high) = self.ranges.get(&agent).copied().unwrap_or_default();
+                let (low, high) = self.ranges.get(&agent).map_or((0, 0), |range| (range.low.0, range.high.0));
                 let own = match (low, high) {
                     _ if low < 0 && high < 0 => high,
                     _ if low > 0 && high > 0 => low,

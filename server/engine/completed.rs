@@ -12,6 +12,8 @@ pub struct Completed {
     pub spans: Vec<CompletedSpan>,
     /// Agents whose clock was corrected, ascending, with the correction in µs, never 0.
     pub host_clock_correction: Vec<(AgentId, i64)>,
+    /// Why it looks as it does, where the request asks.
+    pub explanation: Option<Explanation>,
 }
 
 /// A span of the completed trace.
@@ -45,6 +47,54 @@ impl CompletedSpan {
             _ => self.row.request_resource,
         }
     }
+}
+
+/// Why a trace looks as it does (api section 6).
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct Explanation {
+    /// Why each span stands where it stands, as in [`Completed::spans`].
+    pub spans: Vec<SpanReason>,
+    /// Trees that do not belong to the request, by start.
+    pub pruned: Vec<PrunedTree>,
+    /// What set each of [`Completed::host_clock_correction`].
+    pub clocks: Vec<ClockReason>,
+}
+
+/// Why a span has its parent, or none.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct SpanReason {
+    /// The rule that chose the parent; empty for a root.
+    pub rule: &'static str,
+    /// Whether it rests on an id that names one call, thread or parent; `None` for a root.
+    pub strong: Option<bool>,
+    /// What child and parent have in common, as `name=value`.
+    pub matched: Vec<String>,
+    /// For a root, parents that were considered: their ids, and the condition that each failed.
+    pub refused: Vec<(String, String)>,
+}
+
+/// A tree that was assembled, but does not belong to the request.
+#[derive(Clone, PartialEq, Debug)]
+pub struct PrunedTree {
+    /// First row of its root.
+    pub root: RowId,
+    /// Number of its spans.
+    pub spans: usize,
+    /// Start of its first span, in µs since the epoch.
+    pub start_us: i64,
+    /// End of its last span, in µs since the epoch.
+    pub end_us: i64,
+}
+
+/// What set the clock correction of a host.
+#[derive(Clone, PartialEq, Debug)]
+pub struct ClockReason {
+    /// The host's agent.
+    pub agent: AgentId,
+    /// Its correction, in µs.
+    pub correction_us: i64,
+    /// Ids of the parent and the child whose times set it, where they are in the answer.
+    pub set_by: Option<(String, String)>,
 }
 
 /// A relation to another span of the answer.

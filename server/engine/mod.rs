@@ -17,6 +17,8 @@
 //! | `network_set` | R-NET: captures of one exchange |
 //! | `resource` | R-SVC, R-NET-4: what sets are known as |
 //! | `connect` | R-CONN: sets into trees |
+//! | `evidence` | the default assembly, in the place of `process_set` and `connect` |
+//! | `explain` | why the answer looks as it does |
 //! | `clock` | R-CLK: clocks of hosts |
 //! | `prune` | R-PRUNE: trees of other requests |
 //! | `output` | R-ID, R-TREE, R-OUT: the answer |
@@ -25,6 +27,7 @@ mod clock;
 pub mod completed;
 mod connect;
 mod evidence;
+mod explain;
 mod flows;
 mod merge;
 mod network_set;
@@ -35,7 +38,9 @@ mod relations;
 mod resource;
 mod tree;
 
-pub use completed::{Completed, CompletedSpan, Related, Relation, Resource};
+pub use completed::{
+    ClockReason, Completed, CompletedSpan, Explanation, PrunedTree, Related, Relation, Resource, SpanReason,
+};
 
 use self::{
     flows::{Class, Flow},
@@ -82,27 +87,32 @@ pub fn complete(
         }
         Compatibility::Off => {
             let relations = Relations::new(&flows, tolerance, follow_dns, texts);
-            let mut networks = network_set::build(&flows, &relations, &mut resources);
+            let networks = network_set::build(&flows, &relations, &mut resources);
+            let mut networks = network_set::reunite(networks, &flows, texts);
             for set in &mut networks {
-                network_set::order(&mut set.members, &flows, texts);
+                network_set::order_by_rank(&mut set.members, &flows);
             }
             evidence::assemble(&mut tree, &networks, &mut resources, request.host_clock_offset_us);
             (relations, networks)
         }
     };
 
-    let (parents, clock) = tree.into_forest();
+    let grown = tree.into_forest();
     let mut shown: Vec<bool> = flows.iter().map(|flow| flow.class() != Class::Other).collect();
     for &member in networks.iter().flat_map(|set| &set.members) {
         shown[member as usize] = true;
     }
-    let roots = prune::roots(&parents);
+    let roots = prune::roots(&grown.parents);
     let entry = entry_node(&flows, request);
     let keep = prune::keep(&flows, &roots, &shown, entry, request.host_clock_offset_us);
-    let forest = Forest { parents, keep, clock };
+    let forest = Forest { grown, keep };
     let limit = tracing.max_related_ids as usize;
     let plan = output::plan(&flows, &forest, &networks, &relations, limit, texts);
-    plan.carry_out(flows, &resources)
+    let explanation = request.explain.then(|| {
+        let facts = explain::Facts { flows: &flows, forest: &forest, networks: &networks, texts };
+        explain::explain(&facts, &relations, &plan, &roots, &shown)
+    });
+    Completed { explanation, ..plan.carry_out(flows, &resources) }
 }
 
 /// R-ENTRY-1: the node of the first request span with a trace id, else of the last one.

@@ -5,32 +5,33 @@ use std::fmt::Write;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
-    clock::ClockObserver,
     completed::{Completed, CompletedSpan, Related, Resource},
     flows::{Class, Flow},
     network_set::NetworkSet,
     relations::{Relations, Seen},
+    tree::Grown,
 };
 use crate::flow::{AgentId, Text, Texts};
 
 /// The assembled forest.
 pub(super) struct Forest {
-    /// Parent of each flow.
-    pub(super) parents: Vec<Option<u32>>,
+    /// Parent and rule of each flow, and what the links said of the clocks.
+    pub(super) grown: Grown,
     /// Whether each flow is in the answer.
     pub(super) keep: Vec<bool>,
-    /// What the links said of the clocks.
-    pub(super) clock: ClockObserver,
 }
 
 /// Everything about the spans but the rows themselves, so that the rows can move into the answer.
 pub(super) struct Plan {
-    order: Vec<u32>,
+    /// The flows, in the order of the answer.
+    pub(super) order: Vec<u32>,
     parents: Vec<Option<u32>>,
-    ids: Vec<String>,
+    /// Their ids.
+    pub(super) ids: Vec<String>,
     related: Vec<Vec<Related>>,
     corrections: Vec<i64>,
-    host_clock_correction: Vec<(AgentId, i64)>,
+    /// The corrections that are not 0.
+    pub(super) host_clock_correction: Vec<(AgentId, i64)>,
 }
 
 /// Plans the answer.
@@ -47,9 +48,11 @@ pub(super) fn plan(
     for (&node, at) in order.iter().zip(0u32..) {
         place[node as usize] = Some(at);
     }
-    let parents =
-        order.iter().map(|&node| forest.parents[node as usize].and_then(|p| place[p as usize])).collect();
-    let corrections = forest.clock.corrections();
+    let parents = order
+        .iter()
+        .map(|&node| forest.grown.parents[node as usize].and_then(|p| place[p as usize]))
+        .collect();
+    let corrections = forest.grown.clock.corrections();
     let of_name = agents_by_instance_name(flows);
     let correction_of = |node: u32| {
         let flow = &flows[node as usize];
@@ -107,7 +110,11 @@ impl Plan {
                 clock_correction_us: correction,
             })
         });
-        Completed { spans: spans.collect(), host_clock_correction: self.host_clock_correction }
+        Completed {
+            spans: spans.collect(),
+            host_clock_correction: self.host_clock_correction,
+            explanation: None,
+        }
     }
 }
 
@@ -124,7 +131,7 @@ fn walk(flows: &[Flow], forest: &Forest) -> Vec<u32> {
     let mut next_sibling = vec![NONE; flows.len()];
     let mut roots = Vec::new();
     for &node in by_time.iter().rev() {
-        match forest.parents[node as usize].filter(|&parent| forest.keep[parent as usize]) {
+        match forest.grown.parents[node as usize].filter(|&parent| forest.keep[parent as usize]) {
             Some(parent) => {
                 next_sibling[node as usize] = first_child[parent as usize];
                 first_child[parent as usize] = node;

@@ -64,6 +64,86 @@ pub(super) enum Rule {
     NetworkPath,
 }
 
+impl Rule {
+    /// Its name in explanations: the rule of `algorithm.md`, or the deviation of `docs/differences.md`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Rule::Preceding => "evidence/preceding-exchange",
+            Rule::ServesByTraceId => "evidence/own-request-by-trace-id",
+            Rule::EnclosingAppSpan => "evidence/enclosing-app-span",
+            Rule::EntryByCalls => "evidence/entry-by-calls",
+            Rule::Forwarded => "evidence/forwarded-header",
+            Rule::ServesBySpanId => "evidence/own-request-by-span-id",
+            Rule::ServesByXRequestId => "evidence/own-request-by-x-request-id",
+            Rule::ServesByThread => "evidence/own-request-by-thread",
+            Rule::EntryBySpanId => "evidence/entry-by-span-id",
+            Rule::CallOfAppSpan => "evidence/call-of-app-span",
+            Rule::SystemByTraceId => "R-CONN scenario 8",
+            Rule::NetworkByTraceId => "R-CONN scenario 7",
+            Rule::MessageQueue => "R-CONN scenario 6",
+            Rule::GrpcRequestId => "R-CONN scenario 5g",
+            Rule::NetworkToNetwork => "R-CONN scenario 5",
+            Rule::ProcessRootToApp => "R-CONN scenario 4",
+            Rule::ProcessToProcess => "R-CONN scenario 3",
+            Rule::NetworkToProcess => "R-CONN scenario 2",
+            Rule::ProcessToNetwork => "R-CONN scenario 1",
+            Rule::Brother => "R-PSS-15",
+            Rule::PrecedingParent => "R-PSS-14",
+            Rule::UnixSocketChild => "R-PSS-13b",
+            Rule::ProcessParent => "R-PSS-13a",
+            Rule::AttachedByXRequestId => "R-PSS-10",
+            Rule::AttachedBySyscall => "R-PSS-9",
+            Rule::AttachedBySpanId => "R-PSS-6, R-PSS-7",
+            Rule::AppParent => "R-PSS-2",
+            Rule::NetworkPath => "R-NET-9",
+        }
+    }
+
+    /// Whether the rule rests on an id that names one call, one thread or one parent, rather than on time
+    /// and trace alone.
+    pub(super) fn is_strong(self) -> bool {
+        match self {
+            Rule::Preceding
+            | Rule::ServesByTraceId
+            | Rule::EnclosingAppSpan
+            | Rule::SystemByTraceId
+            | Rule::NetworkByTraceId
+            | Rule::MessageQueue
+            | Rule::GrpcRequestId
+            | Rule::Brother
+            | Rule::PrecedingParent => false,
+            Rule::EntryByCalls
+            | Rule::Forwarded
+            | Rule::ServesBySpanId
+            | Rule::ServesByXRequestId
+            | Rule::ServesByThread
+            | Rule::EntryBySpanId
+            | Rule::CallOfAppSpan
+            | Rule::NetworkToNetwork
+            | Rule::ProcessRootToApp
+            | Rule::ProcessToProcess
+            | Rule::NetworkToProcess
+            | Rule::ProcessToNetwork
+            | Rule::UnixSocketChild
+            | Rule::ProcessParent
+            | Rule::AttachedByXRequestId
+            | Rule::AttachedBySyscall
+            | Rule::AttachedBySpanId
+            | Rule::AppParent
+            | Rule::NetworkPath => true,
+        }
+    }
+}
+
+/// What becomes of a tree when it is done.
+pub(super) struct Grown {
+    /// Parent of each node.
+    pub(super) parents: Vec<Option<u32>>,
+    /// The rule that chose it; also of a node whose ring was opened there, which has no parent.
+    pub(super) rules: Vec<Option<Rule>>,
+    pub(super) clock: ClockObserver,
+}
+
 /// The parents of all nodes.
 pub(super) struct Tree<'a> {
     pub(super) flows: &'a [Flow],
@@ -108,7 +188,7 @@ impl<'a> Tree<'a> {
         if child == parent {
             return;
         }
-        self.clock.observe(self.flow(parent), self.flow(child));
+        self.clock.observe(self.flow(parent), self.flow(child), (parent, child));
         self.parents[child as usize] = Some(parent);
         self.rules[child as usize] = Some(rule);
         self.child_counts[parent as usize] += 1;
@@ -116,7 +196,7 @@ impl<'a> Tree<'a> {
 
     /// The parents, with every ring opened at its weakest link; of equal ones at the child that starts
     /// first. (The original loses the spans of a ring, Q-18.)
-    pub(super) fn into_forest(self) -> (Vec<Option<u32>>, ClockObserver) {
+    pub(super) fn into_forest(self) -> Grown {
         let Tree { flows, mut parents, rules, clock, .. } = self;
         // 0: not visited, otherwise the walk that came here first.
         let mut walks = vec![0u32; parents.len()];
@@ -147,6 +227,6 @@ impl<'a> Tree<'a> {
                 parents[weakest] = None;
             }
         }
-        (parents, clock)
+        Grown { parents, rules, clock }
     }
 }

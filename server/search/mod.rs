@@ -24,7 +24,7 @@ mod window;
 use rustc_hash::FxHashSet;
 
 pub use question::{AssociationKeys, Question, Window};
-pub use report::Round;
+pub use report::{Cost, Round};
 
 use self::{found::Found, keys::NewKeys};
 use crate::{
@@ -178,9 +178,9 @@ impl Search {
         }
     }
 
-    /// Takes the rows that answer the open question. `read_rows` is what the store read to find them.
-    pub fn answer(&mut self, rows: Vec<KeyRow>, truncated: bool, read_rows: u64, texts: &mut Texts) {
-        let mut round = Round::new(self.iteration, rows.len(), truncated, read_rows);
+    /// Takes the rows that answer the open question.
+    pub fn answer(&mut self, rows: Vec<KeyRow>, cost: Cost, texts: &mut Texts) {
+        let mut round = Round::new(self.iteration, rows.len(), cost);
         match std::mem::replace(&mut self.phase, Phase::Done) {
             Phase::Entry => {
                 round.question = "entry";
@@ -328,7 +328,8 @@ impl Search {
             }
         }
         let judged = candidates.len();
-        let kept = self.found.add_related(candidates, self.options.tolerance, self.options.follow_dns, texts);
+        let Options { tolerance, follow_dns, original, .. } = self.options;
+        let kept = self.found.add_related(candidates, tolerance, follow_dns, !original, texts);
         round.kept = kept.len();
         round.unrelated = judged - kept.len();
         if !kept.is_empty() {

@@ -13,6 +13,8 @@ pub struct Round {
     pub rows: usize,
     /// Rows that the store read to find them.
     pub read_rows: u64,
+    /// Time from question to answer, in µs. The search does not know it; whoever asks the store does.
+    pub elapsed_us: u64,
     /// The store had more rows than it may return.
     pub truncated: bool,
     /// Rows that are new and stay.
@@ -25,8 +27,20 @@ pub struct Round {
     pub unrelated: usize,
 }
 
+/// What it took to answer a question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Cost {
+    /// The store had more rows than it may return.
+    pub truncated: bool,
+    /// Rows that the store read, 0 where it does not say.
+    pub read_rows: u64,
+    /// Time from question to answer, in µs.
+    pub elapsed_us: u64,
+}
+
 impl Round {
-    pub(super) fn new(iteration: u32, rows: usize, truncated: bool, read_rows: u64) -> Self {
-        Round { iteration, rows, truncated, read_rows, ..Round::default() }
+    pub(super) fn new(iteration: u32, rows: usize, cost: Cost) -> Self {
+        let Cost { truncated, read_rows, elapsed_us } = cost;
+        Round { iteration, rows, read_rows, elapsed_us, truncated, ..Round::default() }
     }
 }

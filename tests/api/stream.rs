@@ -84,6 +84,28 @@ async fn the_answer_of_the_plain_call_in_pieces() {
 }
 
 #[tokio::test]
+async fn reasons_come_with_their_spans() {
+    let server = start(Does::Nothing, |config| config.limits.stream_chunk_bytes = 4096).await;
+    let request = CompleteTraceRequest { explain: true, ..large_question(100) };
+    let whole = server.grpc().await.complete_trace(request.clone()).await.unwrap().into_inner();
+    let pieces = read(ask(&server, request).await.unwrap()).await.unwrap();
+    for chunk in &pieces.chunks {
+        assert!(chunk.encoded_len() <= 4096);
+        let ids = |ids: Vec<&String>| ids.into_iter().cloned().collect::<Vec<_>>();
+        assert_eq!(
+            ids(chunk.spans.iter().map(|span| &span.deepflow_span_id).collect()),
+            ids(chunk.reasons.iter().map(|reason| &reason.deepflow_span_id).collect())
+        );
+    }
+    let explanation = whole.data.unwrap().explanation.unwrap();
+    let reasons: Vec<_> = pieces.chunks.into_iter().flat_map(|chunk| chunk.reasons).collect();
+    assert_eq!(reasons, explanation.spans);
+    let rest = pieces.summary.explanation.unwrap();
+    assert!(rest.spans.is_empty());
+    assert_eq!(rest.search.len(), explanation.search.len());
+}
+
+#[tokio::test]
 async fn a_span_over_the_bound_goes_alone() {
     let server = start(Does::Nothing, |config| config.limits.stream_chunk_bytes = 1024).await;
     let mut request = large_question(7);

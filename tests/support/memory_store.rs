@@ -4,7 +4,7 @@
 use std::{cmp::Ordering, collections::HashSet};
 
 use trace_completion::{
-    flow::{FlowRow, KeyRow, L7Protocol, RowId, Texts},
+    flow::{FlowRow, KeyRow, L7Protocol, LogType, RowId, Texts},
     search::{AssociationKeys, Question, Window},
     store::{FlowStore, Page, ReadContext, StoreError, StoredRow},
 };
@@ -104,6 +104,7 @@ fn associated(keys: &AssociationKeys, row: &StoredRow) -> bool {
         || keys.x_request_ids.contains(&row.x_request_id_1)
         || (row.l7_protocol == L7Protocol::DNS.0
             && row.request_id.is_some_and(|id| keys.dns_request_ids.contains(&id)))
+        || (row.r#type == LogType::RESPONSE.0 && keys.response_flow_ids.contains(&row.flow_id))
 }
 
 fn total_order(a: &StoredRow, b: &StoredRow) -> Ordering {

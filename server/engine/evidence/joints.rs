@@ -55,8 +55,9 @@ pub(super) fn decide(tree: &mut Tree<'_>, exchanges: &[Exchange], host_clock_off
     joints.calls_of_app_spans();
     joints.entries_by_span_id();
     joints.entries_by_calls();
-    joints.other_calls();
-    joints.link(tree);
+    let apps = AppsOfRequests::of(&joints);
+    joints.other_calls(&apps);
+    joints.link(tree, &apps);
 }
 
 struct Joints<'a> {
@@ -151,7 +152,9 @@ impl<'a> Joints<'a> {
             let mut fitting: Vec<(Kinship, Clocks, u32)> = candidates
                 .map(|&e| (&self.exchanges[e as usize], e))
                 .filter(|(exchange, _)| exchange.trace_ids.intersects(&flow.trace_ids))
-                .filter_map(|(exchange, e)| Some((self.kinship(app, exchange)?, self.brings(exchange, app)?, e)))
+                .filter_map(|(exchange, e)| {
+                    Some((self.kinship(app, exchange)?, self.brings(exchange, app)?, e))
+                })
                 .collect();
             fitting.sort_unstable_by_key(|&(kinship, clocks, e)| {
                 (kinship, clocks, self.exchanges[e as usize].tail)
@@ -263,8 +266,7 @@ impl<'a> Joints<'a> {
     /// Calls that no application span is known to have made: by the innermost application span around
     /// them in their process, else by the server span whose request they serve, else by what precedes
     /// them on the network.
-    fn other_calls(&mut self) {
-        let apps = AppsOfRequests::of(self);
+    fn other_calls(&mut self, apps: &AppsOfRequests) {
         let anchors = self.anchors();
         for (at, exchange) in self.exchanges.iter().enumerate() {
             if self.caller[at].is_some() {
@@ -327,7 +329,7 @@ impl<'a> Joints<'a> {
         anchors
     }
 
-    fn link(&self, tree: &mut Tree<'_>) {
+    fn link(&self, tree: &mut Tree<'_>, apps: &AppsOfRequests) {
         for (exchange, caller) in self.exchanges.iter().zip(&self.caller) {
             if let &Some((caller, rule)) = caller {
                 tree.link(exchange.head, caller, rule);
@@ -339,7 +341,10 @@ impl<'a> Joints<'a> {
                     tree.link(app, tail, rule)
                 }
                 (_, Some(parent)) => tree.link(app, parent, Rule::AppParent),
-                (Some((tail, rule)), None) => tree.link(app, tail, rule),
+                (Some((tail, rule)), None) => match apps.around(self, tail, app) {
+                    Some(outer) => tree.link(app, outer, Rule::EnclosingAppSpan),
+                    None => tree.link(app, tail, rule),
+                },
                 (None, None) => {}
             }
         }
@@ -445,6 +450,20 @@ impl AppsOfRequests {
     /// Of the request that a tail brought, the innermost application span around a call.
     fn innermost(&self, joints: &Joints<'_>, tail: u32, head: u32) -> Option<u32> {
         self.pick(joints, self.of_tail.get(&tail)?, head)
+    }
+
+    /// Of the request that a tail brought, the innermost application span around another top, whose own
+    /// parent is not there.
+    fn around(&self, joints: &Joints<'_>, tail: u32, top: u32) -> Option<u32> {
+        let apps = self.of_tail.get(&tail)?;
+        let inner = joints.flow(top).key();
+        let until = apps.partition_point(|&app| joints.flow(app).key().start_us < inner.start_us);
+        apps[..until].iter().rev().copied().find(|&app| {
+            let flow = joints.flow(app);
+            joints.apps.top(app) != top
+                && flow.point != ObservationPoint::ClientApp
+                && flow.key().end_us.saturating_add(grain_us(flow)) >= inner.end_us
+        })
     }
 
     /// The same of the process that was entered with `top`.

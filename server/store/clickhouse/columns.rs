@@ -55,6 +55,8 @@ impl Dictionary {
 type Names = &'static [&'static str];
 
 const ID: Names = &["_id"];
+const FLOW_ID: Names = &["flow_id"];
+const TYPE: Names = &["type"];
 const TIME: Names = &["time"];
 const TRACE_ID: Names = &["trace_id"];
 const TRACE_ID_2: Names = &["_trace_id_2"];
@@ -84,6 +86,8 @@ pub(super) struct Columns {
     /// One or two columns, any of which may hold an X-Request-ID.
     pub(super) x_request_ids: Vec<String>,
     pub(super) l7_protocol: String,
+    pub(super) r#type: String,
+    pub(super) flow_id: String,
     pub(super) request_id: String,
 }
 
@@ -121,6 +125,8 @@ impl Columns {
             syscall_ids: vec![writer.required(SYSCALL_REQUEST)?, writer.required(SYSCALL_RESPONSE)?],
             x_request_ids,
             l7_protocol: writer.required(L7_PROTOCOL)?,
+            r#type: writer.required(TYPE)?,
+            flow_id: writer.required(FLOW_ID)?,
             request_id: writer.required(REQUEST_ID)?,
         })
     }
@@ -172,7 +178,7 @@ impl Writer<'_> {
         Ok(vec![
             selected("r_id", "UInt64", &self.required(ID)?),
             selected("r_time", "UInt32", &format!("toUnixTimestamp({})", self.required(TIME)?)),
-            selected("r_type", "UInt8", &self.required(&["type"])?),
+            selected("r_type", "UInt8", &self.required(TYPE)?),
             selected("r_signal_source", "UInt16", &self.required(&["signal_source"])?),
             selected("r_l7_protocol", "UInt8", &self.required(L7_PROTOCOL)?),
             selected("r_protocol", "UInt8", &self.required(&["protocol"])?),
@@ -190,6 +196,9 @@ impl Writer<'_> {
             selected("r_x_request_id_0", "String", &self.required(X_REQUEST_ID_0)?),
             selected("r_x_request_id_1", "String", &self.required(X_REQUEST_ID_1)?),
             selected("r_request_id", "Nullable(UInt64)", &self.required(REQUEST_ID)?),
+            selected("r_flow_id", "UInt64", &self.required(FLOW_ID)?),
+            selected("r_syscall_cap_seq_0", "UInt32", &self.or_zero(&["syscall_cap_seq_0"])),
+            selected("r_syscall_cap_seq_1", "UInt32", &self.or_zero(&["syscall_cap_seq_1"])),
         ])
     }
 
@@ -207,14 +216,11 @@ impl Writer<'_> {
             selected("r_l7_protocol_str", "String", &protocol_str),
             selected("r_l7_protocol_enum", "String", &self.name_of(Dictionary::IntEnum, &[&protocol, ""])),
             selected("r_version", "String", &self.or_empty(&["version"])),
-            selected("r_flow_id", "UInt64", &self.or_zero(&["flow_id"])),
             selected("r_is_tls", "UInt8", &self.or_zero(&["is_tls"])),
             selected("r_is_async", "UInt8", &self.or_zero(&["is_async"])),
             selected("r_server_port", "UInt16", &self.or_zero(&["server_port"])),
             selected("r_tap_id", "UInt8", &tap_id),
             selected("r_tap", "String", &self.name_of(Dictionary::TapType, &[&tap_id, ""])),
-            selected("r_syscall_cap_seq_0", "UInt32", &self.or_zero(&["syscall_cap_seq_0"])),
-            selected("r_syscall_cap_seq_1", "UInt32", &self.or_zero(&["syscall_cap_seq_1"])),
             selected("r_response_status", "UInt8", &self.or_zero(&["response_status"])),
             selected("r_duration", "UInt64", &self.or_zero(&["response_duration"])),
             selected("r_biz_response_code", "String", &self.or_empty(&["biz_response_code"])),

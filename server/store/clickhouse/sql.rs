@@ -93,6 +93,9 @@ impl<'a> Statement<'a> {
         let dns =
             format!("{} = {} AND {}", columns.l7_protocol, crate::flow::L7Protocol::DNS, columns.request_id);
         term(&dns, Value::U64s(keys.dns_request_ids), keys.dns_request_ids.is_empty());
+        let response =
+            format!("{} = {} AND {}", columns.r#type, crate::flow::LogType::RESPONSE, columns.flow_id);
+        term(&response, Value::U64s(keys.response_flow_ids), keys.response_flow_ids.is_empty());
 
         statement.push(" AND (");
         for (number, (column, value)) in terms.into_iter().enumerate() {
