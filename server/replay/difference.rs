@@ -1,6 +1,6 @@
 //! Where two answers differ, in words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
@@ -9,19 +9,35 @@ const MAX_VALUE: usize = 80;
 /// Differences that are looked for.
 const MAX_DIFFERENCES: usize = 1000;
 
-/// The differences of two answers in the shape of the REST door, `[]` where there is none.
+/// Keys of a span that number other spans: one span more, and they differ everywhere.
+const NUMBERING: [&str; 3] = ["deepflow_span_id", "deepflow_parent_span_id", "related_ids"];
+
+/// The differences of two answers in the shape of the REST door, `[]` where there is none. Those that only
+/// follow from others, such as the places of spans behind a missing one, are left out unless there are no
+/// others.
 pub(super) fn differences(recorded: &Value, now: &Value) -> Vec<String> {
-    let mut found = Found(Vec::new());
+    if recorded == now {
+        return Vec::new();
+    }
+    let mut found = Found { list: Vec::new(), all: false };
     found.values("answer", recorded, now);
-    found.0
+    if found.list.is_empty() {
+        found.all = true;
+        found.values("answer", recorded, now);
+    }
+    found.list
 }
 
-struct Found(Vec<String>);
+struct Found {
+    list: Vec<String>,
+    /// Those too that follow from others.
+    all: bool,
+}
 
 impl Found {
     fn push(&mut self, path: &str, recorded: &str, now: &str) {
-        if self.0.len() < MAX_DIFFERENCES {
-            self.0.push(format!("{path}: {recorded} recorded, {now} now"));
+        if self.list.len() < MAX_DIFFERENCES {
+            self.list.push(format!("{path}: {recorded} recorded, {now} now"));
         }
     }
 
@@ -39,6 +55,9 @@ impl Found {
 
     fn objects(&mut self, path: &str, recorded: &Map<String, Value>, now: &Map<String, Value>) {
         for (key, a) in recorded {
+            if !self.all && (key == "explanation" || NUMBERING.contains(&key.as_str())) {
+                continue;
+            }
             match now.get(key) {
                 Some(b) => self.values(&format!("{path}.{key}"), a, b),
                 None => self.push(&format!("{path}.{key}"), &shown(a), "nothing"),
@@ -63,10 +82,15 @@ impl Found {
         if recorded.len() != now.len() {
             self.push(path, &format!("{} spans", recorded.len()), &format!("{} spans", now.len()));
         }
+        let (rows_then, rows_now) = (rows_by_id(recorded), rows_by_id(now));
         for (rows, &(at, a)) in recorded {
             match now.get(rows) {
                 Some(&(to, b)) => {
-                    if at != to {
+                    let parents = (parent_of(a, &rows_then), parent_of(b, &rows_now));
+                    if parents.0 != parents.1 {
+                        self.push(&format!("{path}[{at}] parent"), &parents.0, &parents.1);
+                    }
+                    if self.all && at != to {
                         let path = format!("{path} of rows {rows}");
                         self.push(&path, &format!("place {at}"), &format!("place {to}"));
                     }
@@ -95,6 +119,23 @@ fn rows_of(items: &[Value]) -> Option<Spans<'_>> {
         }
     }
     Some(spans)
+}
+
+/// The rows of spans, by id.
+fn rows_by_id<'a>(spans: &'a Spans<'_>) -> HashMap<&'a str, &'a str> {
+    let id = |span: &'a Value| span["deepflow_span_id"].as_str().unwrap_or_default();
+    spans.iter().map(|(rows, (_, span))| (id(span), rows.as_str())).collect()
+}
+
+/// The parent of a span, by its rows.
+fn parent_of(span: &Value, rows_by_id: &HashMap<&str, &str>) -> String {
+    match span["deepflow_parent_span_id"].as_str().unwrap_or_default() {
+        "" => "none".to_owned(),
+        id => match rows_by_id.get(id) {
+            Some(rows) => format!("the span of rows {rows}"),
+            None => format!("{id:?}"),
+        },
+    }
 }
 
 fn shown(value: &Value) -> String {
@@ -132,10 +173,28 @@ mod tests {
         let now = json!([span("1", "a"), span("3", "d"), span("4", "e")]);
         let expected = [
             "answer[1]: a span of rows 2 recorded, none now",
-            "answer of rows 3: place 2 recorded, place 1 now",
             "answer[2].name: \"c\" recorded, \"d\" now",
             "answer[2]: none recorded, a span of rows 4 now",
         ];
         assert_eq!(differences(&recorded, &now), expected);
+    }
+
+    #[test]
+    fn what_follows_from_a_difference_does_not_hide_it() {
+        let span = |row: &str, id: &str, parent: &str| json!({"_ids": [row], "deepflow_span_id": id, "deepflow_parent_span_id": parent, "related_ids": [id]});
+        let recorded = json!([span("1", "a.0", ""), span("2", "b.1", "a.0"), span("3", "c.2", "b.1")]);
+        let now = json!([span("2", "b.0", ""), span("3", "c.1", "b.0"), span("1", "a.2", "c.1")]);
+        let expected = [
+            "answer[0] parent: none recorded, the span of rows 3 now",
+            "answer[1] parent: the span of rows 1 recorded, none now",
+        ];
+        assert_eq!(differences(&recorded, &now), expected);
+        let renamed = json!([span("1", "a.0", ""), span("2", "b.x", "a.0"), span("3", "c.2", "b.x")]);
+        let expected = [
+            "answer[1].deepflow_span_id: \"b.1\" recorded, \"b.x\" now",
+            "answer[1].related_ids[0]: \"b.1\" recorded, \"b.x\" now",
+            "answer[2].deepflow_parent_span_id: \"b.1\" recorded, \"b.x\" now",
+        ];
+        assert_eq!(differences(&recorded, &renamed), expected);
     }
 }

@@ -4,6 +4,7 @@
 
 mod batch;
 mod errors;
+mod explain;
 mod harness;
 mod health;
 mod limits;
