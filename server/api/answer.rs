@@ -18,23 +18,42 @@ const FIRST_STORED_ID: RowId = RowId(1 << 48);
 
 /// The documented answer. `region` is the configured name of the flow log's region.
 pub fn response(completion: &Completion, region: &str) -> CompleteTraceResponse {
-    let Completion { completed, texts, shortfalls, .. } = completion;
-    let spans = &completed.spans;
-    let tracing = spans.iter().map(|s| span(s, spans, texts, region)).collect();
+    let mut response = without_spans(completion);
+    if let Some(data) = &mut response.data {
+        data.tracing = (0..completion.completed.spans.len()).map(|i| span(completion, i, region)).collect();
+    }
+    response
+}
+
+/// The documented answer, all but its spans.
+pub fn without_spans(completion: &Completion) -> CompleteTraceResponse {
+    let Completion { completed, shortfalls, .. } = completion;
     let host_clock_correction =
         completed.host_clock_correction.iter().map(|(agent, us)| (agent.to_string(), *us)).collect();
     CompleteTraceResponse {
-        opt_status: if shortfalls.is_empty() { SUCCESS } else { PARTIAL_RESULT }.to_owned(),
+        opt_status: opt_status(completion).to_owned(),
         description: shortfalls.join("; "),
         data: Some(CompletedTrace {
-            tracing,
+            tracing: Vec::new(),
             host_clock_correction,
             explanation: explanation::explanation(completion),
         }),
     }
 }
 
-fn span(span: &CompletedSpan, spans: &[CompletedSpan], texts: &Texts, region: &str) -> Span {
+/// `OPT_STATUS` of the answer.
+pub fn opt_status(completion: &Completion) -> &'static str {
+    if completion.shortfalls.is_empty() { SUCCESS } else { PARTIAL_RESULT }
+}
+
+/// One span of the answer, by its index.
+pub fn span(completion: &Completion, index: usize, region: &str) -> Span {
+    let Completion { completed, texts, .. } = completion;
+    let spans = &completed.spans;
+    dressed(&spans[index], spans, texts, region)
+}
+
+fn dressed(span: &CompletedSpan, spans: &[CompletedSpan], texts: &Texts, region: &str) -> Span {
     let CompletedSpan { row, ids, deepflow_span_id, parent, related, resource, .. } = span;
     let key = &row.key;
     let text = |text: Text| texts.get(text).to_owned();

@@ -226,6 +226,11 @@ impl Search {
         self.phase = Phase::Done;
     }
 
+    /// Iteration of the open question, from 1; 0 is the lookup of the entry row.
+    pub fn iteration(&self) -> u32 {
+        self.iteration
+    }
+
     /// Number of rows found so far.
     pub fn found_rows(&self) -> usize {
         self.found.len()
