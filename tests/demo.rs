@@ -22,9 +22,12 @@ use trace_completion::{
     },
     config::{Config, TracingSource},
     demo::{Group, World, groups, question},
-    embedded::{EmbeddedClickHouse, Options},
+    embedded::{EmbeddedClickHouse, Options, User},
     store::{ClickHouseStore, FlowWriter},
 };
+
+/// The rights of the user that the README makes.
+const GRANTS: [&str; 2] = ["GRANT SELECT ON flow_log.*", "GRANT dictGet ON flow_tag.*"];
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
 
@@ -119,7 +122,13 @@ struct Running {
 }
 
 async fn start(change: impl FnOnce(&mut Config)) -> Running {
-    let options = Options { executable: PathBuf::from(PROGRAM), ..Options::default() };
+    let reader = User {
+        name: "trace_completion".to_owned(),
+        password: "secret".to_owned(),
+        readonly: true,
+        grants: GRANTS.map(str::to_owned).to_vec(),
+    };
+    let options = Options { executable: PathBuf::from(PROGRAM), users: vec![reader], ..Options::default() };
     let clickhouse =
         tokio::task::spawn_blocking(|| EmbeddedClickHouse::start(options)).await.unwrap().unwrap();
     clickhouse.create_schema().await.unwrap();
@@ -182,9 +191,13 @@ fn post(address: &str, body: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
+fn body(world: &World) -> Value {
+    serde_json::to_value(question::body(&world.app_spans)).unwrap()
+}
+
 /// The request as the original documents it: six keys for each span and no others.
 fn as_documented(world: &World) -> Value {
-    let mut body = question::body(&world.app_spans);
+    let mut body = body(world);
     for span in body["app_spans"].as_array_mut().unwrap() {
         for extension in ["name", "app_service", "app_instance"] {
             span.as_object_mut().unwrap().remove(extension).unwrap();
@@ -199,7 +212,7 @@ fn as_documented(world: &World) -> Value {
 async fn both_doors_give_the_same_whole_answer() {
     let running = start(|config| config.server.region_name = "here".to_owned()).await;
     let over_grpc = running.over_grpc().await;
-    let over_rest = running.over_rest(question::body(&running.world.app_spans)).await;
+    let over_rest = running.over_rest(body(&running.world)).await;
     assert_eq!(over_rest, serde_json::to_value(&over_grpc).unwrap());
     assert_eq!(over_rest["OPT_STATUS"], "SUCCESS");
     assert_eq!(over_rest["DESCRIPTION"], "");
@@ -324,10 +337,28 @@ async fn with_dns_keys_the_whole_path_of_the_lookup_is_there() {
     running.ends().await;
 }
 
+/// The answer of a user who may do what the README says is that of one who may do all, names included.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_with_the_rights_of_the_readme_is_enough() {
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for grant in GRANTS {
+        assert!(readme.contains(&format!("{grant} TO trace_completion;")), "{grant}");
+    }
+    let all = start(|_| ()).await;
+    let little = start(|config| {
+        config.store.user = "trace_completion".to_owned();
+        config.store.password = "secret".to_owned().into();
+    })
+    .await;
+    assert_eq!(little.over_grpc().await, all.over_grpc().await);
+    little.ends().await;
+    all.ends().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_request_asks_for_the_same_tree() {
     let running = start(|_| ()).await;
-    let named = running.over_rest(question::body(&running.world.app_spans)).await;
+    let named = running.over_rest(body(&running.world)).await;
     let plain = running.over_rest(as_documented(&running.world)).await;
     let tree = |answer: &Value| -> BTreeMap<String, String> {
         let spans = answer["DATA"]["tracing"].as_array().unwrap();
