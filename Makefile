@@ -73,6 +73,15 @@ advisories: $(DENY) ## Check dependencies for known vulnerabilities (needs GitHu
 generate: ## Generate the code that is committed; Rust's is made at each build
 	$(if $(wildcard client-go),cd client-go && go generate ./...,@echo "no generated code is committed")
 
+.PHONY: bench
+bench: libchdb ## Measure the engine's time and growth, and what a completion costs the flow log
+	cargo bench --locked --bench engine
+	cargo bench --locked --bench store
+
+.PHONY: accuracy
+accuracy: ## Print how right both modes are, family by family, and each remaining fault
+	ACCURACY=print cargo test --locked --test accuracy -- --nocapture
+
 .PHONY: format
 format: ## Format the sources
 	cargo fmt
