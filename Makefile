@@ -37,7 +37,7 @@ test: test-rust $(if $(wildcard client-go),test-go) $(if $(wildcard client-java)
 
 .PHONY: test-rust
 test-rust: libchdb
-	cargo test --locked
+	cargo test --locked --no-fail-fast
 
 .PHONY: test-go
 test-go: libchdb build
@@ -63,6 +63,10 @@ lint-dependencies: $(DENY)
 .PHONY: lint-proto
 lint-proto: $(BUF)
 	$(BUF) lint
+
+.PHONY: bench
+bench: ## Measure the engine by shape and size
+	cargo bench --locked
 
 # Apart from `lint`: it reads the advisory database from GitHub, which not every machine reaches.
 .PHONY: advisories
