@@ -1,6 +1,6 @@
 //! The contract as generated from `proto/tracecompletion/v1`.
 
-#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)] // generated
+#![allow(missing_docs, unreachable_pub, rustdoc::invalid_html_tags, clippy::all, clippy::pedantic)] // generated
 
 tonic::include_proto!("tracecompletion.v1");
 

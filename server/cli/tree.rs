@@ -11,7 +11,7 @@ use crate::api::proto::{CompleteTraceResponse, Span};
 /// How to draw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Style {
-    /// Cells of a line; lines are cut to fit, but the tree always gets [`MIN_TREE`].
+    /// Cells of a line; lines are cut to fit, but the tree always gets 24 of them.
     pub width: usize,
     /// Colour the letters.
     pub colour: bool,
