@@ -1,0 +1,119 @@
+//! The engine against the oracle, a second reading of the same rules: on recorded cases, and on worlds made
+//! from seeds. `SOAK_WORLDS` says how many worlds of each kind, where more are wanted than a test run has
+//! time for.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
+
+mod oracle;
+mod support;
+
+use std::{path::Path, sync::Mutex};
+
+use support::{cases, compare, memory_store::MemoryStore};
+use trace_completion::{
+    api::answer,
+    completion::{self, Completion},
+    config::Tracing,
+    engine,
+    flow::{CompletionRequest, FlowRow, KeyRow, RowId, Texts},
+    search::Question,
+    store::{FlowStore, Page, ReadContext, StoreError},
+};
+
+/// A store that remembers which rows were fetched.
+struct Remembering {
+    store: MemoryStore,
+    fetched: Mutex<Vec<RowId>>,
+}
+
+impl FlowStore for Remembering {
+    async fn search(
+        &self,
+        context: &ReadContext,
+        question: &Question,
+        texts: &mut Texts,
+    ) -> Result<Page<KeyRow>, StoreError> {
+        self.store.search(context, question, texts).await
+    }
+
+    async fn fetch(
+        &self,
+        context: &ReadContext,
+        ids: &[RowId],
+        texts: &mut Texts,
+    ) -> Result<Page<FlowRow>, StoreError> {
+        *self.fetched.lock().unwrap() = ids.to_vec();
+        self.store.fetch(context, ids, texts).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// A recorded case as the engine gets it.
+struct Recorded {
+    case: serde_json::Value,
+    tracing: Tracing,
+    request: CompletionRequest,
+    /// What the program makes of it.
+    completion: Completion,
+    /// The rows that its search found.
+    rows: Vec<FlowRow>,
+    texts: Texts,
+}
+
+fn recorded(path: &Path) -> Recorded {
+    let case = cases::read(path);
+    let tracing = cases::tracing(&case);
+    let mut request = cases::request(&case, &tracing);
+    for (position, span) in request.app_spans.iter_mut().enumerate() {
+        span.name = oracle::compare::request_span_name(position);
+    }
+    let store = Remembering { store: MemoryStore::new(cases::rows(&case)), fetched: Mutex::default() };
+    let context =
+        ReadContext { request_id: "test".to_owned(), limit_rows: tracing.l7_tracing_limit, deadline: None };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let completion = completion::complete(&store, &tracing, &request, &context).await.unwrap();
+        let ids = store.fetched.lock().unwrap().clone();
+        let mut texts = Texts::new();
+        let rows = store.store.fetch(&context, &ids, &mut texts).await.unwrap().rows;
+        Recorded { case, tracing, request, completion, rows, texts }
+    })
+}
+
+#[test]
+fn the_oracle_answers_recorded_cases_as_the_original_did() {
+    let mut wrong = Vec::new();
+    let files = cases::files("golden/cases");
+    for path in &files {
+        let Recorded { case, tracing, request, mut completion, rows, mut texts } = recorded(path);
+        let outcome = oracle::complete(rows, &request, &tracing, &mut texts);
+        completion.completed = oracle::dress::completed(&outcome);
+        completion.texts = texts;
+        let region = case["config"]["region_name"].as_str().unwrap_or("");
+        let answer = serde_json::to_value(answer::response(&completion, region)).unwrap();
+        let differences = compare::differences(&case, &answer);
+        if !differences.is_empty() {
+            wrong.push(format!("{}: {}", path.display(), differences.join("\n    ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} cases\n{}", wrong.len(), files.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_engine_answers_recorded_cases_as_the_oracle_does() {
+    let mut wrong = Vec::new();
+    for path in cases::files("golden/cases") {
+        let Recorded { tracing, request, rows, mut texts, .. } = recorded(&path);
+        let stored = rows.iter().map(|row| row.key.id.0).collect();
+        let answer = engine::complete(rows.clone(), &request, &tracing, &mut texts);
+        let outcome = oracle::complete(rows, &request, &tracing, &mut texts);
+        let differences = oracle::compare::differences(&outcome, &answer, &stored, &texts);
+        if !differences.is_empty() {
+            wrong.push(format!("{}: {}", path.display(), differences.join("\n    ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{} cases\n{}", wrong.len(), wrong.join("\n"));
+}
