@@ -3,7 +3,7 @@
 use trace_completion::flow::{Text, Texts};
 
 use super::{
-    Options,
+    Joining, Options,
     node::{Class, Graph, Node},
     relate::{self, Relations},
 };
@@ -29,7 +29,11 @@ pub fn build(graph: &mut Graph, related: &Relations, options: &Options, texts: &
         let mut set = NetworkSet::default();
         let mut memory = Memory::default();
         add(graph, &mut set, &mut memory, number, seed);
-        for &(b, bits) in &related[seed] {
+        let mut candidates = related[seed].clone();
+        if options.joining == Joining::ByIndex {
+            candidates.sort_unstable();
+        }
+        for (b, bits) in candidates {
             if graph.nodes[b].network_set.is_some() {
                 continue;
             }

@@ -11,7 +11,6 @@ use super::{
     flow::RowName,
     networks::NetworkSet,
     node::{Class, Graph},
-    process_set::ProcessSets,
     relate::Relations,
 };
 
@@ -45,15 +44,13 @@ pub struct Shown {
 
 pub fn outcome(
     graph: Graph,
-    processes: &ProcessSets,
     networks: &[NetworkSet],
     related: &Relations,
     request: &CompletionRequest,
 ) -> Outcome {
-    let mut items: BTreeSet<usize> = BTreeSet::new();
-    for &set in processes.map.iter().flat_map(|(_, sets)| sets) {
-        items.extend(&processes.sets[set].spans);
-    }
+    // R-ID-1 takes nodes from their sets. Every node but *other* ones is in a set, save one: an app node of a
+    // ring that R-PSS-8 threw out. The original loses it with the ring; like the ring, it is kept here.
+    let mut items: BTreeSet<usize> = graph.indexes(|node| node.class != Class::Other).into_iter().collect();
     items.extend(networks.iter().flat_map(|set| &set.members));
     let trees: BTreeMap<usize, usize> = items.iter().map(|&item| (item, tree(&graph, item))).collect();
     let kept = prune(&graph, &trees, request);

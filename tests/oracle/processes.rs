@@ -84,7 +84,8 @@ fn split(graph: &mut Graph, old: &ProcessSet) -> Vec<ProcessSet> {
     let mut part_of = Vec::new();
     for (position, &node) in spans.iter().enumerate() {
         let root = spans[root_position(&parents, position)];
-        let key = graph.nodes[root].parent_span_id_text.clone();
+        let root_parent = &graph.nodes[root].parent_span_id_text;
+        let key = if root_parent.is_empty() { "root".to_owned() } else { root_parent.clone() };
         let part = match part_of.iter().position(|known| *known == key) {
             Some(part) => part,
             None => {
@@ -102,7 +103,7 @@ fn split(graph: &mut Graph, old: &ProcessSet) -> Vec<ProcessSet> {
         }
     }
     for (part, key) in parts.iter_mut().zip(part_of) {
-        part.group_key = Key::Text(if key.is_empty() { "root".to_owned() } else { key });
+        part.group_key = Key::Text(key);
         part.leafs = part
             .spans
             .iter()
