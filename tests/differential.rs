@@ -12,7 +12,6 @@ use std::{collections::BTreeSet, path::Path, sync::Mutex};
 
 use oracle::Joining;
 use support::{cases, compare, memory_store::MemoryStore};
-use worlds::{Kind, World};
 use trace_completion::{
     api::answer,
     completion::{self, Completion},
@@ -22,6 +21,7 @@ use trace_completion::{
     search::Question,
     store::{FlowStore, Page, ReadContext, StoreError},
 };
+use worlds::{Kind, World};
 
 /// A store that remembers which rows were fetched.
 struct Remembering {
@@ -136,7 +136,8 @@ fn number_of_worlds(usual: u64) -> u64 {
 }
 
 fn agree_on(kind: Kind, usual: u64) {
-    let first: u64 = std::env::var("SOAK_FIRST").map_or(0, |text| text.parse().expect("SOAK_FIRST is a number"));
+    let first: u64 =
+        std::env::var("SOAK_FIRST").map_or(0, |text| text.parse().expect("SOAK_FIRST is a number"));
     let mut by_index = 0;
     let worlds = number_of_worlds(usual);
     for seed in first..first + worlds {
@@ -149,8 +150,7 @@ fn agree_on(kind: Kind, usual: u64) {
             by_index += 1;
             continue;
         }
-        let small =
-            worlds::shrink::shrink(world, |world| !disagreements(world, Joining::ByIndex).is_empty());
+        let small = worlds::shrink::shrink(world, |world| !disagreements(world, Joining::ByIndex).is_empty());
         let found = disagreements(&small, Joining::ByIndex).join("\n");
         panic!("{kind:?} world {seed}\n{}{found}", small.describe());
     }
@@ -160,4 +160,14 @@ fn agree_on(kind: Kind, usual: u64) {
 #[test]
 fn the_engine_agrees_with_the_oracle_on_soup() {
     agree_on(Kind::Soup, 10_000);
+}
+
+#[test]
+fn the_engine_agrees_with_the_oracle_on_call_trees() {
+    agree_on(Kind::Calls, 4_000);
+}
+
+#[test]
+fn the_engine_agrees_with_the_oracle_on_disturbed_call_trees() {
+    agree_on(Kind::Disturbed, 4_000);
 }

@@ -11,11 +11,11 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // shared by test binaries
 
-//pub mod calls;
-//pub mod capture;
-//pub mod disturb;
-//pub mod hostile;
-//pub mod landscape;
+pub mod calls;
+pub mod capture;
+pub mod disturb;
+pub mod hostile;
+pub mod landscape;
 pub mod random;
 pub mod shrink;
 pub mod soup;
@@ -74,8 +74,14 @@ impl World {
     pub fn new(kind: Kind, seed: u64) -> Self {
         let mut random = Random::new(seed ^ ((kind as u64 + 1) << 56));
         match kind {
+            Kind::Calls => calls::world(&mut random),
+            Kind::Disturbed => {
+                let mut world = calls::world(&mut random);
+                disturb::disturb(&mut world, &mut random);
+                world
+            }
             Kind::Soup => soup::world(&mut random),
-            _ => todo!(),
+            Kind::Hostile => hostile::world(&mut random),
         }
     }
 
@@ -94,7 +100,8 @@ impl World {
                 Value::Number(number) => number.as_f64() != Some(0.0),
                 Value::String(text) => {
                     if text.len() > 80 {
-                        *text = format!("{}… ({} bytes)", text.chars().take(20).collect::<String>(), text.len());
+                        *text =
+                            format!("{}… ({} bytes)", text.chars().take(20).collect::<String>(), text.len());
                     }
                     !text.is_empty()
                 }
@@ -102,7 +109,10 @@ impl World {
             });
             text += &format!("  {row}\n");
         }
-        text += &format!("request: delay {} µs, offset {} µs\n", self.request.network_delay_us, self.request.host_clock_offset_us);
+        text += &format!(
+            "request: delay {} µs, offset {} µs\n",
+            self.request.network_delay_us, self.request.host_clock_offset_us
+        );
         for span in &self.request.app_spans {
             text += &format!(
                 "  {:?} trace {:?} span {:?} parent {:?} {}..{}\n",

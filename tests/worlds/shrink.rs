@@ -35,7 +35,9 @@ pub fn shrink(mut world: World, fails: impl Fn(&World) -> bool) -> World {
     }
     for row in 0..world.rows.len() {
         let fields = serde_json::to_value(&world.rows[row]).unwrap();
-        for field in fields.as_object().unwrap().keys().filter(|field| !["_id", "time"].contains(&field.as_str())) {
+        for field in
+            fields.as_object().unwrap().keys().filter(|field| !["_id", "time"].contains(&field.as_str()))
+        {
             let mut fewer = serde_json::to_value(&world.rows[row]).unwrap();
             if fewer[field] == Value::Null || fewer.as_object_mut().unwrap().remove(field).is_none() {
                 continue;

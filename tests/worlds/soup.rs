@@ -45,10 +45,17 @@ struct Pools {
 
 impl Pools {
     fn new(random: &mut Random) -> Self {
-        let trace_pools: [&[&str]; 4] =
-            [&["t1"], &["t1", "t1", "t1", ""], &["t1", "t2", "t1, t2", ""], &["t1", "t1,t2", " t2 , t3", "t3", ""]];
-        let span_pools: [&[&str]; 3] =
-            [&["a", "b"], &["a", "b", "c", "0123456789abcdef"], &["a", "b", "c", "d", "e", "f", "root", "101"]];
+        let trace_pools: [&[&str]; 4] = [
+            &["t1"],
+            &["t1", "t1", "t1", ""],
+            &["t1", "t2", "t1, t2", ""],
+            &["t1", "t1,t2", " t2 , t3", "t3", ""],
+        ];
+        let span_pools: [&[&str]; 3] = [
+            &["a", "b"],
+            &["a", "b", "c", "0123456789abcdef"],
+            &["a", "b", "c", "d", "e", "f", "root", "101"],
+        ];
         let percents = [0, 15, 50, 90];
         Pools {
             signal_sources: random.pick(&[
@@ -107,8 +114,8 @@ impl Pools {
             3 => random.pick(&["c-p", "s-p", "c-p", "s-p", "c-p", "s-p", "s-p", "c", "weird"]),
             4 => random.pick(&["c-app", "s-app", "app"]),
             _ => random.pick(&[
-                "c", "c-nd", "c-hv", "c-gw", "c-gw-hv", "s-gw", "s-gw-hv", "s-hv", "s-nd", "s", "rest", "local", "c", "s",
-                "s-p", "x",
+                "c", "c-nd", "c-hv", "c-gw", "c-gw-hv", "s-gw", "s-gw-hv", "s-hv", "s-nd", "s", "rest",
+                "local", "c", "s", "s-p", "x",
             ]),
         };
         let (start, end) = self.times(random);
@@ -132,7 +139,11 @@ impl Pools {
             r#type: kind,
             l7_protocol: random.pick(&self.l7_protocols),
             is_async: u8::from(random.chance(self.asynchronous)),
-            response_duration: if random.chance(80) { (end - start) as u64 } else { random.pick(&[0, 1, 20_000]) },
+            response_duration: if random.chance(80) {
+                (end - start) as u64
+            } else {
+                random.pick(&[0, 1, 20_000])
+            },
             syscall_trace_id_request: self.sometimes(self.syscalls, &[0, 1, 2, 3], random),
             syscall_trace_id_response: self.sometimes(self.syscalls, &[0, 1, 2, 3, 4], random),
             syscall_cap_seq_0: random.pick(&[0, 1, 2, 3]),
@@ -143,7 +154,11 @@ impl Pools {
             trace_id: random.pick(&self.trace_pool).to_owned(),
             _trace_id_2: if random.chance(5) { "t2".to_owned() } else { String::new() },
             span_id: self.span_id(random),
-            parent_span_id: if signal_source == 4 || random.chance(20) { self.span_id(random) } else { String::new() },
+            parent_span_id: if signal_source == 4 || random.chance(20) {
+                self.span_id(random)
+            } else {
+                String::new()
+            },
             ..StoredRow::default()
         };
         self.dress(&mut row, random);
