@@ -15,11 +15,11 @@ use support::{cases, compare, memory_store::MemoryStore};
 use trace_completion::{
     api::answer,
     completion::{self, Completion},
-    config::Tracing,
+    config::{Tracing, TracingSource},
     engine,
     flow::{CompletionRequest, FlowRow, KeyRow, RowId, Texts},
     search::Question,
-    store::{FlowStore, Page, ReadContext, StoreError},
+    store::{FlowStore, Page, ReadContext, StoreError, StoredRow},
 };
 use worlds::{Kind, World};
 
@@ -141,7 +141,7 @@ fn agree_on(kind: Kind, usual: u64) {
     let mut by_index = 0;
     let worlds = number_of_worlds(usual);
     for seed in first..first + worlds {
-        let world = World::new(kind, seed);
+        let world = World::new(kind, seed).with_distinct_ids();
         if disagreements(&world, Joining::AsRelated).is_empty() {
             continue;
         }
@@ -170,4 +170,46 @@ fn the_engine_agrees_with_the_oracle_on_call_trees() {
 #[test]
 fn the_engine_agrees_with_the_oracle_on_disturbed_call_trees() {
     agree_on(Kind::Disturbed, 4_000);
+}
+
+/// Fails: R-NET-2 takes candidates in the order of R\[seed\], which R-REL-10 fills kind by kind: the `s` is related to
+/// the seed by its span id and joins before the `c`, which is related by dns alone. The engine takes them by
+/// index. What the set is known as depends on it (R-NET-4): the `c`'s type of service is then the set's.
+#[test]
+#[ignore = "the engine joins captures by index"]
+fn captures_join_in_the_order_in_which_they_are_related() {
+    let capture = |number: u64, start_time: i64| StoredRow {
+        _id: 1_767_000_000 << 32 | number,
+        time: 1_767_000_000,
+        observation_point: "c".to_owned(),
+        start_time: 1_767_000_000_000_000 + start_time,
+        end_time: 1_767_000_000_000_000 + start_time,
+        l7_protocol: 120,
+        request_id: Some(2),
+        ..StoredRow::default()
+    };
+    let seed = StoredRow {
+        r#type: 2,
+        trace_id: "t".to_owned(),
+        span_id: "a".to_owned(),
+        ..capture(1, 20)
+    };
+    let by_dns = capture(2, 30);
+    let by_span_and_dns = StoredRow {
+        trace_id: "t".to_owned(),
+        span_id: "a".to_owned(),
+        auto_instance_type_0: 14,
+        auto_service_type_0: 104,
+        ..capture(3, 40)
+    };
+    let mut world = World::new(Kind::Soup, 3988);
+    world.rows = vec![seed, by_dns, by_span_and_dns];
+    world.tracing.tracing_source.push(TracingSource::Dns);
+    assert_eq!(disagreements(&world, Joining::AsRelated), Vec::<String>::new());
+}
+
+/// Not worlds that a flow log could hold, but the rules say what becomes of them all the same.
+#[test]
+fn the_engine_agrees_with_the_oracle_on_hostile_values() {
+    agree_on(Kind::Hostile, 2_000);
 }

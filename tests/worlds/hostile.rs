@@ -144,14 +144,16 @@ fn row(random: &mut Random) -> StoredRow {
     row
 }
 
+/// Hostile within what the doors let through.
 fn span(position: usize, random: &mut Random) -> AppSpan {
+    let start_time_us = time(random).max(0);
     AppSpan {
         trace_id: text(random),
         span_id: text(random),
         parent_span_id: text(random),
         span_kind: SpanKind::from_number(random.range(0, 5)).unwrap(),
-        start_time_us: time(random),
-        end_time_us: time(random),
+        start_time_us,
+        end_time_us: time(random).max(start_time_us),
         name: request_span_name(position),
         app_service: if random.chance(20) { text(random) } else { String::new() },
         app_instance: if random.chance(20) { text(random) } else { String::new() },

@@ -20,6 +20,8 @@ pub mod random;
 pub mod shrink;
 pub mod soup;
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use trace_completion::{
     config::{AppSpanDuplicates, Compatibility, ConnectionStrategy, Tracing, TracingSource},
@@ -43,7 +45,7 @@ impl Kind {
 }
 
 /// A flow log and a question about it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct World {
     pub rows: Vec<StoredRow>,
     pub request: CompletionRequest,
@@ -69,6 +71,12 @@ pub struct TrueSpan {
     pub parent: Option<usize>,
 }
 
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.describe())
+    }
+}
+
 impl World {
     /// The world of this kind and seed.
     pub fn new(kind: Kind, seed: u64) -> Self {
@@ -88,6 +96,13 @@ impl World {
     /// The rows as the engine takes them.
     pub fn flow_rows(&self, texts: &mut Texts) -> Vec<FlowRow> {
         self.rows.iter().map(|row| row.flow_row(texts)).collect()
+    }
+
+    /// The world without rows whose `_id` an earlier one has.
+    pub fn with_distinct_ids(mut self) -> Self {
+        let mut seen = BTreeSet::new();
+        self.rows.retain(|row| seen.insert(row._id));
+        self
     }
 
     /// Rows and request as a person reads them: without values that are 0, empty or null.
