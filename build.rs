@@ -2,7 +2,8 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: [&str; 1] = ["tracecompletion/v1/trace_completion.proto"];
+const FILES: [&str; 2] =
+    ["tracecompletion/v1/error_reason.proto", "tracecompletion/v1/trace_completion.proto"];
 const PACKAGE: &str = ".tracecompletion.v1";
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -19,7 +20,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let files = compiler.include_source_info(true).file_descriptor_set();
 
     // The REST door prints these very structs: each key is the documented json_name.
-    let mut config = tonic_prost_build::configure().btree_map(".").build_transport(false);
+    let mut config = tonic_prost_build::configure()
+        .btree_map(".")
+        .build_transport(false)
+        .extern_path(".google.rpc.Status", "::tonic_types::pb::Status");
     for message in files.file.iter().filter(|f| f.package() == &PACKAGE[1..]).flat_map(|f| &f.message_type) {
         if !ANSWERS.contains(&message.name()) {
             continue;

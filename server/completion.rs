@@ -19,12 +19,25 @@ pub struct Completion {
     pub texts: Texts,
     /// What the answer lacks and why, a sentence each; empty for a whole answer.
     pub shortfalls: Vec<String>,
+    /// What a caller should know of a whole answer, a sentence each.
+    pub notes: Vec<String>,
     /// What the search asked, and what it got.
     pub rounds: Vec<Round>,
     /// Queries sent to the store, the final fetch included.
     pub queries: u32,
     /// Rows that the store read for them, as far as it says.
     pub read_rows: u64,
+}
+
+/// How far a search is. No number ever falls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Progress {
+    /// Iteration of the question just answered, from 1; 0 is the lookup of the first row.
+    pub iteration: u32,
+    /// Rows found so far that belong to the trace.
+    pub rows_found: usize,
+    /// Rows that the store has read so far, as far as it says.
+    pub rows_read: u64,
 }
 
 /// Completes one trace. Fails only where nothing was found before the store failed; later failures leave
@@ -35,11 +48,23 @@ pub async fn complete<S: FlowStore>(
     request: &CompletionRequest,
     context: &ReadContext,
 ) -> Result<Completion, StoreError> {
+    complete_with(store, tracing, request, context, &mut |_| {}).await
+}
+
+/// Like [`complete`], and tells `progress` after each question that the store has answered.
+pub async fn complete_with<S: FlowStore>(
+    store: &S,
+    tracing: &Tracing,
+    request: &CompletionRequest,
+    context: &ReadContext,
+    progress: &mut (impl FnMut(Progress) + Send),
+) -> Result<Completion, StoreError> {
     let mut texts = Texts::new();
     let mut search = Search::new(request, tracing, &mut texts);
     let mut shortfalls = Vec::new();
     let mut queries = 0;
     let mut truncated = 0;
+    let mut so_far = Progress::default();
     while let Some(question) = search.next(&texts) {
         queries += 1;
         let asked = Instant::now();
@@ -51,7 +76,11 @@ pub async fn complete<S: FlowStore>(
                     read_rows: page.read_rows,
                     elapsed_us: asked.elapsed().as_micros() as u64,
                 };
+                so_far.iteration = search.iteration();
+                so_far.rows_read = so_far.rows_read.saturating_add(page.read_rows);
                 search.answer(page.rows, cost, &mut texts);
+                so_far.rows_found = search.found_rows();
+                progress(so_far);
             }
             Err(error) if search.found_rows() == 0 => return Err(error),
             Err(error) => {
@@ -80,13 +109,21 @@ pub async fn complete<S: FlowStore>(
             shortfalls.push(format!("{missing} of {} rows were gone when fetched", found.ids.len()));
         }
     }
+    let max_related_ids = tracing.max_related_ids;
     let (request, tracing) = (request.clone(), tracing.clone());
     let (completed, texts) = off_the_reactor(rows.len() + request.app_spans.len(), move || {
         let completed = engine::complete(rows, &request, &tracing, &mut texts);
         (completed, texts)
     })
     .await?;
-    Ok(Completion { completed, texts, shortfalls, rounds: found.rounds, queries, read_rows })
+    let mut notes = Vec::new();
+    if completed.cut_spans > 0 {
+        let spans = completed.cut_spans;
+        notes.push(format!(
+            "related_ids of {spans} spans were cut (tracing.max_related_ids: {max_related_ids})"
+        ));
+    }
+    Ok(Completion { completed, texts, shortfalls, notes, rounds: found.rounds, queries, read_rows })
 }
 
 /// Spans that the engine assembles in less time than a task may hold an async worker.

@@ -7,6 +7,7 @@ pub mod api;
 pub mod cli;
 pub mod completion;
 pub mod config;
+pub mod demo;
 pub mod embedded;
 pub mod engine;
 pub mod flow;

@@ -1,6 +1,10 @@
 //! Logs: lower-case messages, values as fields, one event for each request, to standard error.
 
-use std::any::Any;
+use std::{
+    any::Any,
+    env,
+    io::{self, IsTerminal},
+};
 
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -20,7 +24,9 @@ pub enum TelemetryError {
 /// Sets up logs for the whole process, panics included. Once.
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
     let filter: EnvFilter = log.level.parse()?;
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Escapes are for people: a file or a collector of logs gets plain text.
+    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let builder = fmt().with_env_filter(filter).with_ansi(colour).with_writer(io::stderr);
     let done = match log.format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -1,4 +1,5 @@
 //! The embedded ClickHouse as a process: starts, answers, ends.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
     fs,

@@ -18,23 +18,42 @@ const FIRST_STORED_ID: RowId = RowId(1 << 48);
 
 /// The documented answer. `region` is the configured name of the flow log's region.
 pub fn response(completion: &Completion, region: &str) -> CompleteTraceResponse {
-    let Completion { completed, texts, shortfalls, .. } = completion;
-    let spans = &completed.spans;
-    let tracing = spans.iter().map(|s| span(s, spans, texts, region)).collect();
+    let mut response = without_spans(completion);
+    if let Some(data) = &mut response.data {
+        data.tracing = (0..completion.completed.spans.len()).map(|i| span(completion, i, region)).collect();
+    }
+    response
+}
+
+/// The documented answer, all but its spans.
+pub fn without_spans(completion: &Completion) -> CompleteTraceResponse {
+    let Completion { completed, shortfalls, notes, .. } = completion;
     let host_clock_correction =
         completed.host_clock_correction.iter().map(|(agent, us)| (agent.to_string(), *us)).collect();
     CompleteTraceResponse {
-        opt_status: if shortfalls.is_empty() { SUCCESS } else { PARTIAL_RESULT }.to_owned(),
-        description: shortfalls.join("; "),
+        opt_status: opt_status(completion).to_owned(),
+        description: [shortfalls.as_slice(), notes.as_slice()].concat().join("; "),
         data: Some(CompletedTrace {
-            tracing,
+            tracing: Vec::new(),
             host_clock_correction,
             explanation: explanation::explanation(completion),
         }),
     }
 }
 
-fn span(span: &CompletedSpan, spans: &[CompletedSpan], texts: &Texts, region: &str) -> Span {
+/// `OPT_STATUS` of the answer.
+pub fn opt_status(completion: &Completion) -> &'static str {
+    if completion.shortfalls.is_empty() { SUCCESS } else { PARTIAL_RESULT }
+}
+
+/// One span of the answer, by its index.
+pub fn span(completion: &Completion, index: usize, region: &str) -> Span {
+    let Completion { completed, texts, .. } = completion;
+    let spans = &completed.spans;
+    dressed(&spans[index], spans, texts, region)
+}
+
+fn dressed(span: &CompletedSpan, spans: &[CompletedSpan], texts: &Texts, region: &str) -> Span {
     let CompletedSpan { row, ids, deepflow_span_id, parent, related, resource, .. } = span;
     let key = &row.key;
     let text = |text: Text| texts.get(text).to_owned();
@@ -53,7 +72,7 @@ fn span(span: &CompletedSpan, spans: &[CompletedSpan], texts: &Texts, region: &s
         deepflow_parent_span_id: parent.map(|parent| parent.deepflow_span_id.clone()).unwrap_or_default(),
         ids: ids.iter().map(ToString::to_string).collect(),
         related_ids: related.iter().map(related_id).collect(),
-        flow_id: row.flow_id.to_string(),
+        flow_id: key.flow_id.to_string(),
         l7_protocol: i32::from(key.l7_protocol.0),
         l7_protocol_str: text(row.l7_protocol_str),
         l7_protocol_enum: text(row.l7_protocol_enum),
@@ -79,8 +98,8 @@ fn span(span: &CompletedSpan, spans: &[CompletedSpan], texts: &Texts, region: &s
         x_request_id_1: text(key.x_request_id_1),
         syscall_trace_id_request: key.syscall_request.to_string(),
         syscall_trace_id_response: key.syscall_response.to_string(),
-        syscall_cap_seq_0: i64::from(row.syscall_cap_seq[0]),
-        syscall_cap_seq_1: i64::from(row.syscall_cap_seq[1]),
+        syscall_cap_seq_0: i64::from(key.syscall_cap_seq[0]),
+        syscall_cap_seq_1: i64::from(key.syscall_cap_seq[1]),
         subnet: text(resource.subnet),
         ip: text(resource.ip),
         auto_service: text(resource.auto_service),

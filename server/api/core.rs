@@ -1,4 +1,4 @@
-//! From a request to an answer, the same for both doors.
+//! From a request to a completion and its answer, the same for every call of both doors.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -7,13 +7,13 @@ use prost::Message;
 use super::{
     answer,
     error::{self, ApiError},
-    limits::Gate,
+    limits::{Gate, Place},
     proto::CompleteTraceResponse,
-    supervise::Scope,
+    scope::Scope,
     validate::{Rules, Violations},
 };
 use crate::{
-    completion,
+    completion::{self, Completion, Progress},
     config::{Config, Limits, Tracing},
     flow::CompletionRequest,
     store::{FlowStore, ReadContext},
@@ -22,7 +22,7 @@ use crate::{
 /// Requests of more bytes are read off the async workers: parsing takes about 5 ms a megabyte.
 const LARGE_REQUEST_BYTES: usize = 64 << 10;
 /// Answers of more spans are dressed off the async workers: a span takes about 3 µs.
-const LARGE_ANSWER_SPANS: usize = 100;
+pub(super) const LARGE_ANSWER_SPANS: usize = 100;
 
 /// What both doors share.
 pub(super) struct Core<S> {
@@ -51,6 +51,16 @@ impl<S: FlowStore> Core<S> {
         &self.settings.limits
     }
 
+    /// Name of the region whose flow log is asked.
+    pub(super) fn region(&self) -> &str {
+        &self.settings.region
+    }
+
+    /// A place for a completion, to be held as long as it computes.
+    pub(super) async fn enter(&self) -> Result<Place, ApiError> {
+        self.gate.enter().await
+    }
+
     /// Completes one trace: `read` validates the request, which has about `size` bytes, and `dress` gives
     /// the answer the form of the door. Both are plain computation.
     pub(super) async fn complete<R, D, T>(
@@ -65,37 +75,52 @@ impl<S: FlowStore> Core<S> {
         D: FnOnce(CompleteTraceResponse) -> T + Send + 'static,
         T: Send + 'static,
     {
-        let _place = self.gate.enter().await?;
+        let _place = self.enter().await?;
+        let completion = self.find(scope, size, read, &mut |_| {}).await?;
 
+        let opt_status = answer::opt_status(&completion);
         let settings = Arc::clone(&self.settings);
-        let read = move || read(Rules { limits: &settings.limits, tracing: &settings.tracing });
-        let request = off_worker_if(size > LARGE_REQUEST_BYTES, read).await?.map_err(ApiError::Invalid)?;
-        scope.spans.store(request.app_spans.len(), Ordering::Relaxed);
-
-        let context = ReadContext {
-            request_id: scope.request_id.clone(),
-            limit_rows: self.settings.tracing.l7_tracing_limit,
-            deadline: Some(scope.store_deadline),
-        };
-        let found = completion::complete(&*self.store, &self.settings.tracing, &request, &context).await;
-        let completion = found.map_err(|e| {
-            let (error, detail) = error::from_store(&e);
-            scope.failed(&error, Some(detail));
-            error
-        })?;
-
-        let spans = completion.completed.spans.len();
-        scope.answer_spans.store(spans, Ordering::Relaxed);
-        let whole = completion.shortfalls.is_empty();
-        let settings = Arc::clone(&self.settings);
-        let answer = off_worker_if(spans > LARGE_ANSWER_SPANS, move || {
+        let large = completion.completed.spans.len() > LARGE_ANSWER_SPANS;
+        let answer = off_worker_if(large, move || {
             let response = answer::response(&completion, &settings.region);
             check_size(&response, &settings.limits)?;
             Ok(dress(response))
         })
         .await??;
-        scope.succeeded(if whole { answer::SUCCESS } else { answer::PARTIAL_RESULT });
+        scope.succeeded(opt_status);
         Ok(answer)
+    }
+
+    /// Validates a request and completes its trace, without giving it a form. Needs a place.
+    pub(super) async fn find<R>(
+        &self,
+        scope: &Scope,
+        size: usize,
+        read: R,
+        progress: &mut (impl FnMut(Progress) + Send),
+    ) -> Result<Completion, ApiError>
+    where
+        R: FnOnce(Rules<'_>) -> Result<CompletionRequest, Violations> + Send + 'static,
+    {
+        let settings = Arc::clone(&self.settings);
+        let read = move || read(Rules { limits: &settings.limits, tracing: &settings.tracing });
+        let request = off_worker_if(size > LARGE_REQUEST_BYTES, read).await?.map_err(ApiError::Invalid)?;
+        scope.spans.store(request.app_spans.len(), Ordering::Relaxed);
+
+        let tracing = &self.settings.tracing;
+        let context = ReadContext {
+            request_id: scope.request_id.clone(),
+            limit_rows: tracing.l7_tracing_limit,
+            deadline: Some(scope.store_deadline),
+        };
+        let found = completion::complete_with(&*self.store, tracing, &request, &context, progress).await;
+        let completion = found.map_err(|e| {
+            let (error, detail) = error::from_store(&e);
+            scope.failed(&error, Some(detail));
+            error
+        })?;
+        scope.answer_spans.store(completion.completed.spans.len(), Ordering::Relaxed);
+        Ok(completion)
     }
 }
 
@@ -104,13 +129,13 @@ fn check_size(response: &CompleteTraceResponse, limits: &Limits) -> Result<(), A
     if size > max as usize {
         let message =
             format!("the answer has {size} bytes, at most {max} are sent (limits.max_answer_bytes)");
-        return Err(ApiError::TooLarge(message));
+        return Err(ApiError::AnswerTooLarge(message));
     }
     Ok(())
 }
 
 /// Runs a computation here, or where it cannot hold up other requests. A panic in it goes on here.
-async fn off_worker_if<T: Send + 'static>(
+pub(super) async fn off_worker_if<T: Send + 'static>(
     large: bool,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, ApiError> {

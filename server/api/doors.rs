@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
+    Extension, Router,
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header},
@@ -21,15 +21,20 @@ use super::{
     grpc::GrpcDoor,
     proto::{DESCRIPTOR_SET, trace_completion_service_server::TraceCompletionServiceServer},
     rest,
-    supervise::{Door, RequestIds, Supervision, empty, supervise},
+    scope::{RequestIds, Scope},
+    supervise::{Door, Supervision, empty, shown_path, supervise},
 };
 use crate::store::FlowStore;
 
-/// All routes of the port.
+/// Bytes around an answer: tags and lengths of the message that it is a part of.
+const ENVELOPE_BYTES: usize = 64;
+
+/// All routes of the port. `ready` is whether the store answers, `stopping` whether the server ends.
 pub(super) fn routes<S: FlowStore, H>(
     core: Core<S>,
     health: H,
     ready: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) -> Result<Router, tonic_reflection::server::Error>
 where
     H: Service<Request, Error = std::convert::Infallible> + NamedService + Clone + Send + Sync + 'static,
@@ -41,19 +46,21 @@ where
     let ids = Arc::new(RequestIds::new());
     let supervision = |door| Supervision { door, ids: Arc::clone(&ids), limits: Arc::new(limits.clone()) };
 
-    let service = TraceCompletionServiceServer::new(GrpcDoor(Arc::clone(&core)))
+    // Answers have been measured before they are encoded; an answer in a batch carries a string more.
+    let max_encoded = limits.max_answer_bytes as usize + limits.max_string_bytes as usize + ENVELOPE_BYTES;
+    let service = TraceCompletionServiceServer::new(GrpcDoor { core: Arc::clone(&core), stopping })
         .max_decoding_message_size(limits.max_request_bytes as usize)
-        .max_encoding_message_size(limits.max_answer_bytes as usize);
+        .max_encoding_message_size(max_encoded);
     let grpc = grpc_route(service).layer(from_fn_with_state(supervision(Door::Grpc), supervise));
 
-    let complete = || post(rest::complete::<S>).fallback(|method| wrong_method("POST", method));
+    let complete = || post(rest::complete::<S>).fallback(|method, scope| wrong_method("POST", method, scope));
     let rest = Router::new()
         .route(rest::PATH, complete())
         .route(&format!("{}/", rest::PATH), complete())
         .with_state(core)
         .layer(from_fn_with_state(supervision(Door::Rest), supervise));
 
-    let look = |method| wrong_method("GET, HEAD", method);
+    let look = |method| wrong_method("GET, HEAD", method, None);
     let probes = Router::new()
         .route("/healthz", get(async || StatusCode::OK).fallback(look))
         .route("/readyz", get(readyz).fallback(look))
@@ -91,12 +98,21 @@ async fn unknown_path(uri: Uri, headers: HeaderMap) -> Response<Body> {
     let grpc = headers
         .get(header::CONTENT_TYPE)
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-    let path: String = uri.path().chars().take(200).collect();
-    (if grpc { Door::Grpc } else { Door::Rest }).error(&ApiError::UnknownPath(path), "")
+    (if grpc { Door::Grpc } else { Door::Rest }).error(&ApiError::UnknownPath(shown_path(uri.path())), "")
 }
 
-async fn wrong_method(allowed: &'static str, method: Method) -> Response<Body> {
-    let mut response = ApiError::WrongMethod(method.to_string()).response("");
+/// The scope is there where the path is supervised.
+async fn wrong_method(
+    allowed: &'static str,
+    method: Method,
+    scope: Option<Extension<Arc<Scope>>>,
+) -> Response<Body> {
+    let error = ApiError::WrongMethod(method.to_string());
+    let request_id = scope.as_ref().map_or("", |scope| {
+        scope.failed(&error, None);
+        &scope.request_id
+    });
+    let mut response = error.response(request_id);
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }

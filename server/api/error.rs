@@ -1,16 +1,22 @@
-//! Why a request got no answer, and how each door says so (api section 5). The two `match`es below are
-//! the only places that choose a code.
+//! Why a request got no answer, and how each door says so (api section 5). The `match`es below are the
+//! only places that choose a code or a reason.
+
+use std::collections::{BTreeMap, HashMap};
 
 use axum::{
     body::Body,
     http::{HeaderValue, Response, StatusCode, header},
 };
+use prost::Message;
 use serde::Serialize;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use super::validate::Violations;
-use crate::store::StoreError;
+use super::{
+    proto::{ErrorReason, PACKAGE},
+    validate::Violations,
+};
+use crate::{config::Limits, store::StoreError};
 
 /// Seconds after which a caller that was shed may try again.
 const RETRY_AFTER_S: u64 = 1;
@@ -37,16 +43,29 @@ pub enum ApiError {
     /// The path is there, but not for this method.
     #[error("method {0} is not allowed here")]
     WrongMethod(String),
+    /// The messages are compressed, in this way.
+    #[error("messages compressed with {0} are not read")]
+    UnsupportedEncoding(String),
     /// A body or message is over a limit. The text names the limit.
     #[error("{0}")]
-    TooLarge(String),
+    RequestTooLarge(String),
+    /// The answer is over a limit. The text names the limit.
+    #[error("{0}")]
+    AnswerTooLarge(String),
     /// Shed before any work. The text names the limit.
     #[error("the server is busy: {0}")]
     Busy(String),
     /// The flow log cannot be asked now.
-    #[error("the flow log is unavailable: {0}")]
-    Unavailable(&'static str),
-    /// The time was up before anything was found. The text names the limit.
+    #[error("the flow log is unavailable: it cannot be reached")]
+    StoreUnreachable,
+    /// The flow log will not talk to this server. The credentials are the server's, not the caller's:
+    /// until an operator mends them it is as good as without a store, and its readiness says the same.
+    #[error("the flow log is unavailable: it refuses access to this server")]
+    StoreDenied,
+    /// The server ends, and a stream with it.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// The time was up before anything was found, or a stream was not read. The text names the limit.
     #[error("{0}")]
     Deadline(String),
     /// The flow log lacks a table or column: told on purpose, because only its owner can mend it.
@@ -64,10 +83,8 @@ pub type Detail = String;
 /// table or column.
 pub fn from_store(error: &StoreError) -> (ApiError, Detail) {
     let mapped = match error {
-        StoreError::Unreachable(_) => ApiError::Unavailable("it cannot be reached"),
-        // The credentials are the server's, not the caller's: until an operator mends them this server
-        // is as good as without a store, and its readiness says the same.
-        StoreError::Denied(_) => ApiError::Unavailable("it refuses access to this server"),
+        StoreError::Unreachable(_) => ApiError::StoreUnreachable,
+        StoreError::Denied(_) => ApiError::StoreDenied,
         StoreError::Timeout => ApiError::Deadline("the flow log did not answer in time".to_owned()),
         StoreError::Schema(what) => ApiError::Schema(what.clone()),
         StoreError::Exhausted(_) | StoreError::Nonsense(_) => ApiError::Internal,
@@ -82,9 +99,13 @@ impl ApiError {
             ApiError::Invalid(_) => Code::InvalidArgument,
             ApiError::Unauthenticated => Code::Unauthenticated,
             ApiError::Forbidden => Code::PermissionDenied,
-            ApiError::UnknownPath(_) | ApiError::WrongMethod(_) => Code::Unimplemented,
-            ApiError::TooLarge(_) | ApiError::Busy(_) => Code::ResourceExhausted,
-            ApiError::Unavailable(_) => Code::Unavailable,
+            ApiError::UnknownPath(_) | ApiError::WrongMethod(_) | ApiError::UnsupportedEncoding(_) => {
+                Code::Unimplemented
+            }
+            ApiError::RequestTooLarge(_) | ApiError::AnswerTooLarge(_) | ApiError::Busy(_) => {
+                Code::ResourceExhausted
+            }
+            ApiError::StoreUnreachable | ApiError::StoreDenied | ApiError::ShuttingDown => Code::Unavailable,
             ApiError::Deadline(_) => Code::DeadlineExceeded,
             ApiError::Schema(_) | ApiError::Internal => Code::Internal,
         }
@@ -98,13 +119,38 @@ impl ApiError {
             ApiError::Forbidden => (StatusCode::FORBIDDEN, "FORBIDDEN"),
             ApiError::UnknownPath(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
             ApiError::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "NOT_ALLOW_METHOD"),
-            ApiError::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "INVALID_POST_DATA"),
+            ApiError::UnsupportedEncoding(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_POST_DATA"),
+            ApiError::RequestTooLarge(_) | ApiError::AnswerTooLarge(_) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "INVALID_POST_DATA")
+            }
             ApiError::Busy(_) => (StatusCode::TOO_MANY_REQUESTS, "SERVER_BUSY"),
-            ApiError::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "SERVER_ERROR"),
+            ApiError::StoreUnreachable | ApiError::StoreDenied | ApiError::ShuttingDown => {
+                (StatusCode::SERVICE_UNAVAILABLE, "SERVER_ERROR")
+            }
             ApiError::Deadline(_) => (StatusCode::GATEWAY_TIMEOUT, "SERVER_ERROR"),
             ApiError::Schema(_) | ApiError::Internal => {
                 (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL_SERVER_ERROR")
             }
+        }
+    }
+
+    /// The reason, for programs.
+    pub fn reason(&self) -> ErrorReason {
+        match self {
+            ApiError::Invalid(_) => ErrorReason::InvalidRequest,
+            ApiError::Unauthenticated => ErrorReason::Unauthenticated,
+            ApiError::Forbidden => ErrorReason::PermissionDenied,
+            ApiError::UnknownPath(_) | ApiError::WrongMethod(_) => ErrorReason::UnknownMethod,
+            ApiError::UnsupportedEncoding(_) => ErrorReason::UnsupportedEncoding,
+            ApiError::RequestTooLarge(_) => ErrorReason::RequestTooLarge,
+            ApiError::AnswerTooLarge(_) => ErrorReason::AnswerTooLarge,
+            ApiError::Busy(_) => ErrorReason::ServerBusy,
+            ApiError::StoreUnreachable => ErrorReason::StoreUnreachable,
+            ApiError::StoreDenied => ErrorReason::StoreDenied,
+            ApiError::ShuttingDown => ErrorReason::ShuttingDown,
+            ApiError::Deadline(_) => ErrorReason::DeadlineExceeded,
+            ApiError::Schema(_) => ErrorReason::StoreSchema,
+            ApiError::Internal => ErrorReason::Internal,
         }
     }
 
@@ -119,46 +165,64 @@ impl ApiError {
 
     /// The error as a gRPC status.
     pub fn status(&self, request_id: &str) -> Status {
-        let message = self.message(request_id);
+        let mut message = self.message(request_id);
+        let mut details = ErrorDetails::with_error_info(
+            self.reason().as_str_name(),
+            PACKAGE,
+            metadata(request_id)
+                .map(|(name, id)| (name.to_owned(), id.to_owned()))
+                .collect::<HashMap<_, _>>(),
+        );
         match self {
             ApiError::Invalid(violations) => {
                 let fields = violations.fitting(DETAILS_BYTES).list;
                 let fields: Vec<_> =
                     fields.iter().map(|v| FieldViolation::new(&v.path, &v.message)).collect();
-                let details = ErrorDetails::with_bad_request(fields);
-                Status::with_error_details(
-                    self.code(),
-                    violations.fitting(MESSAGE_BYTES).to_string(),
-                    details,
-                )
+                details.set_bad_request(fields);
+                message = violations.fitting(MESSAGE_BYTES).to_string();
             }
             ApiError::Busy(_) => {
-                let retry = Some(std::time::Duration::from_secs(RETRY_AFTER_S));
-                Status::with_error_details(self.code(), message, ErrorDetails::with_retry_info(retry))
+                details.set_retry_info(Some(std::time::Duration::from_secs(RETRY_AFTER_S)));
             }
-            _ => Status::new(self.code(), message),
+            _ => {}
         }
+        Status::with_error_details(self.code(), message, details)
+    }
+
+    /// The error as a status that travels as data, among the answers of a stream.
+    pub fn rpc_status(&self, request_id: &str) -> tonic_types::Status {
+        // The details of a status with details are such a message.
+        tonic_types::Status::decode(self.status(request_id).details()).unwrap_or_default()
     }
 
     /// The error as a REST answer, in both shapes at once.
     pub fn response(&self, request_id: &str) -> Response<Body> {
         let message = self.message(request_id);
         let (status, opt_status) = self.http();
-        let details = match self {
-            ApiError::Invalid(violations) => vec![RestDetail::BadRequest {
+        // In the order in which a gRPC status has them.
+        let mut details = Vec::new();
+        if let ApiError::Busy(_) = self {
+            details.push(RestDetail::RetryInfo {
+                kind: "type.googleapis.com/google.rpc.RetryInfo",
+                retry_delay: format!("{RETRY_AFTER_S}s"),
+            });
+        }
+        details.push(RestDetail::ErrorInfo {
+            kind: "type.googleapis.com/google.rpc.ErrorInfo",
+            reason: self.reason().as_str_name(),
+            domain: PACKAGE,
+            metadata: metadata(request_id).collect(),
+        });
+        if let ApiError::Invalid(violations) = self {
+            details.push(RestDetail::BadRequest {
                 kind: "type.googleapis.com/google.rpc.BadRequest",
                 field_violations: violations
                     .list
                     .iter()
                     .map(|v| RestViolation { field: &v.path, description: &v.message })
                     .collect(),
-            }],
-            ApiError::Busy(_) => vec![RestDetail::RetryInfo {
-                kind: "type.googleapis.com/google.rpc.RetryInfo",
-                retry_delay: format!("{RETRY_AFTER_S}s"),
-            }],
-            _ => Vec::new(),
-        };
+            });
+        }
         let body = RestError {
             opt_status,
             description: &message,
@@ -171,6 +235,30 @@ impl ApiError {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
         }
         response
+    }
+}
+
+/// The metadata of every ErrorInfo.
+fn metadata(request_id: &str) -> impl Iterator<Item = (&'static str, &str)> {
+    Some(("request_id", request_id)).filter(|(_, id)| !id.is_empty()).into_iter()
+}
+
+/// The contract's error for a message that tonic refused, with a code that is not of the contract:
+/// OUT_OF_RANGE for one that is too large, INTERNAL for one that is no valid protobuf, UNIMPLEMENTED for
+/// a compressed one. `None` for everything else: a caller that is gone.
+pub fn from_refused_message(status: &Status, limits: &Limits) -> Option<ApiError> {
+    match status.code() {
+        Code::OutOfRange => {
+            let max = limits.max_request_bytes;
+            let message = format!("the message is over {max} bytes (limits.max_request_bytes)");
+            Some(ApiError::RequestTooLarge(message))
+        }
+        Code::Internal => Some(ApiError::Invalid(Violations::one("", status.message()))),
+        Code::Unimplemented => {
+            let encoding = status.message().split('`').nth(1).unwrap_or("an unknown encoding");
+            Some(ApiError::UnsupportedEncoding(encoding.to_owned()))
+        }
+        _ => None,
     }
 }
 
@@ -201,6 +289,13 @@ enum RestDetail<'a> {
         #[serde(rename = "retryDelay")]
         retry_delay: String,
     },
+    ErrorInfo {
+        #[serde(rename = "@type")]
+        kind: &'static str,
+        reason: &'static str,
+        domain: &'static str,
+        metadata: BTreeMap<&'static str, &'a str>,
+    },
 }
 
 #[derive(Serialize)]
@@ -216,22 +311,64 @@ mod tests {
     #[test]
     fn the_table_of_the_contract() {
         let text = String::new;
-        for (error, code, http, opt_status) in [
-            (ApiError::Invalid(Violations::one("a", "b")), Code::InvalidArgument, 400, "INVALID_POST_DATA"),
-            (ApiError::Unauthenticated, Code::Unauthenticated, 401, "FORBIDDEN"),
-            (ApiError::Forbidden, Code::PermissionDenied, 403, "FORBIDDEN"),
-            (ApiError::UnknownPath(text()), Code::Unimplemented, 404, "NOT_FOUND"),
-            (ApiError::WrongMethod(text()), Code::Unimplemented, 405, "NOT_ALLOW_METHOD"),
-            (ApiError::TooLarge(text()), Code::ResourceExhausted, 413, "INVALID_POST_DATA"),
-            (ApiError::Busy(text()), Code::ResourceExhausted, 429, "SERVER_BUSY"),
-            (ApiError::Unavailable(""), Code::Unavailable, 503, "SERVER_ERROR"),
-            (ApiError::Deadline(text()), Code::DeadlineExceeded, 504, "SERVER_ERROR"),
-            (ApiError::Schema(text()), Code::Internal, 500, "INTERNAL_SERVER_ERROR"),
-            (ApiError::Internal, Code::Internal, 500, "INTERNAL_SERVER_ERROR"),
+        let mut reasons = vec![ErrorReason::Unspecified];
+        for (error, code, http, opt_status, reason) in [
+            (
+                ApiError::Invalid(Violations::one("a", "b")),
+                Code::InvalidArgument,
+                400,
+                "INVALID_POST_DATA",
+                "INVALID_REQUEST",
+            ),
+            (ApiError::Unauthenticated, Code::Unauthenticated, 401, "FORBIDDEN", "UNAUTHENTICATED"),
+            (ApiError::Forbidden, Code::PermissionDenied, 403, "FORBIDDEN", "PERMISSION_DENIED"),
+            (ApiError::UnknownPath(text()), Code::Unimplemented, 404, "NOT_FOUND", "UNKNOWN_METHOD"),
+            (ApiError::WrongMethod(text()), Code::Unimplemented, 405, "NOT_ALLOW_METHOD", "UNKNOWN_METHOD"),
+            (
+                ApiError::UnsupportedEncoding(text()),
+                Code::Unimplemented,
+                415,
+                "INVALID_POST_DATA",
+                "UNSUPPORTED_ENCODING",
+            ),
+            (
+                ApiError::RequestTooLarge(text()),
+                Code::ResourceExhausted,
+                413,
+                "INVALID_POST_DATA",
+                "REQUEST_TOO_LARGE",
+            ),
+            (
+                ApiError::AnswerTooLarge(text()),
+                Code::ResourceExhausted,
+                413,
+                "INVALID_POST_DATA",
+                "ANSWER_TOO_LARGE",
+            ),
+            (ApiError::Busy(text()), Code::ResourceExhausted, 429, "SERVER_BUSY", "SERVER_BUSY"),
+            (ApiError::StoreUnreachable, Code::Unavailable, 503, "SERVER_ERROR", "STORE_UNREACHABLE"),
+            (ApiError::StoreDenied, Code::Unavailable, 503, "SERVER_ERROR", "STORE_DENIED"),
+            (ApiError::Schema(text()), Code::Internal, 500, "INTERNAL_SERVER_ERROR", "STORE_SCHEMA"),
+            (ApiError::Deadline(text()), Code::DeadlineExceeded, 504, "SERVER_ERROR", "DEADLINE_EXCEEDED"),
+            (ApiError::Internal, Code::Internal, 500, "INTERNAL_SERVER_ERROR", "INTERNAL"),
+            (ApiError::ShuttingDown, Code::Unavailable, 503, "SERVER_ERROR", "SHUTTING_DOWN"),
         ] {
             assert_eq!(error.code(), code, "{error:?}");
             assert_eq!(error.http(), (StatusCode::from_u16(http).unwrap(), opt_status), "{error:?}");
+
+            let reason = format!("ERROR_REASON_{reason}");
+            let status = error.status("id");
+            let info = status.get_details_error_info().unwrap();
+            assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason.as_str(), "tracecompletion.v1"));
+            assert_eq!(info.metadata["request_id"], "id");
+            let data = error.rpc_status("id");
+            assert_eq!((data.code, data.message.as_str()), (code as i32, status.message()));
+            assert_eq!(data.details.len(), status.get_error_details_vec().len());
+            reasons.push(error.reason());
         }
+        reasons.dedup();
+        let all: Vec<_> = (0..).map_while(|number| ErrorReason::try_from(number).ok()).collect();
+        assert_eq!(reasons, all, "each reason of the contract has its error");
     }
 
     #[test]

@@ -3,40 +3,74 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use prost::Message;
-use tonic::{Request, Response, Status};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status, Streaming};
 
 use super::{
+    batch,
     core::Core,
     error::ApiError,
+    pieces::Pieces,
     proto::{
-        CompleteTraceRequest, CompleteTraceResponse, trace_completion_service_server::TraceCompletionService,
+        BatchCompleteTraceRequest, BatchCompleteTraceResponse, CompleteTraceRequest, CompleteTraceResponse,
+        StreamCompleteTraceRequest, StreamCompleteTraceResponse,
+        trace_completion_service_server::TraceCompletionService,
     },
-    supervise::Scope,
-    validate,
+    scope::Scope,
+    stream, validate,
 };
 use crate::store::FlowStore;
 
 /// Serves `tracecompletion.v1.TraceCompletionService`.
-pub(super) struct GrpcDoor<S>(pub(super) Arc<Core<S>>);
+pub(super) struct GrpcDoor<S> {
+    pub(super) core: Arc<Core<S>>,
+    /// Whether the server ends.
+    pub(super) stopping: watch::Receiver<bool>,
+}
 
 #[tonic::async_trait]
 impl<S: FlowStore> TraceCompletionService for GrpcDoor<S> {
+    type StreamCompleteTraceStream = Pieces<StreamCompleteTraceResponse>;
+    type BatchCompleteTraceStream = Pieces<BatchCompleteTraceResponse>;
+
     async fn complete_trace(
         &self,
         mut request: Request<CompleteTraceRequest>,
     ) -> Result<Response<CompleteTraceResponse>, Status> {
-        // The supervision has put it there.
-        let Some(scope) = request.extensions_mut().remove::<Arc<Scope>>() else {
-            return Err(ApiError::Internal.status(""));
-        };
-        scope.reached.store(true, Ordering::Relaxed);
+        let scope = reached(&mut request)?;
         let message = request.into_inner();
         let size = message.encoded_len();
         let answer =
-            self.0.complete(&scope, size, |rules| validate::message(message, rules), |answer| answer).await;
-        answer.map(Response::new).map_err(|error| {
+            self.core.complete(&scope, size, |rules| validate::message(message, rules), |answer| answer);
+        answer.await.map(Response::new).map_err(|error| {
             scope.failed(&error, None);
             error.status(&scope.request_id)
         })
     }
+
+    async fn stream_complete_trace(
+        &self,
+        mut request: Request<StreamCompleteTraceRequest>,
+    ) -> Result<Response<Self::StreamCompleteTraceStream>, Status> {
+        let scope = reached(&mut request)?;
+        let pieces = stream::answer(Arc::clone(&self.core), scope, request.into_inner());
+        Ok(Response::new(pieces.begun().await?))
+    }
+
+    async fn batch_complete_trace(
+        &self,
+        mut request: Request<Streaming<BatchCompleteTraceRequest>>,
+    ) -> Result<Response<Self::BatchCompleteTraceStream>, Status> {
+        let scope = reached(&mut request)?;
+        let questions = request.into_inner();
+        Ok(Response::new(batch::answers(Arc::clone(&self.core), scope, questions, self.stopping.clone())))
+    }
+}
+
+/// The scope that the supervision has put there; from here on the answer is ours.
+fn reached<T>(request: &mut Request<T>) -> Result<Arc<Scope>, Status> {
+    let scope = request.extensions_mut().remove::<Arc<Scope>>();
+    let scope = scope.ok_or_else(|| ApiError::Internal.status(""))?;
+    scope.reached.store(true, Ordering::Relaxed);
+    Ok(scope)
 }

@@ -4,11 +4,15 @@
 //! |---|---|
 //! | [`server`] | [`run`]: accepts connections, serves both doors, drains at a shutdown |
 //! | `doors` | the routes: which path is which door, and what everything else gets |
-//! | `supervise` | what surrounds every completion of both doors: id, deadline, panics, one log line |
+//! | `supervise` | what surrounds every request of both doors |
+//! | `scope` | what is known of one request: id, deadline, panics, one log line |
 //! | `grpc`, `rest` | one door each: reads the request, dresses the answer |
+//! | `stream` | one answer in pieces: progress, chunks of spans, a summary |
+//! | `batch` | many questions on one stream |
+//! | `pieces` | what a streamed answer is: work, and the messages that it sends |
 //! | [`json`] | strict reading of the REST body |
 //! | [`validate`] | what a request may say, the same for both doors |
-//! | `core` | from a request to an answer, the same for both doors |
+//! | `core` | from a request to a completion and its answer, the same for every call |
 //! | [`mod@answer`] | the completed trace as the documented answer |
 //! | `explanation` | why an answer looks as it does |
 //! | [`error`] | why there is no answer: gRPC code, HTTP status, `OPT_STATUS` |
@@ -18,6 +22,7 @@
 //! | [`proto`] | generated from the contract |
 
 pub mod answer;
+mod batch;
 mod core;
 mod doors;
 pub mod error;
@@ -26,10 +31,13 @@ mod first_bytes;
 mod grpc;
 pub mod json;
 pub mod limits;
+mod pieces;
 pub mod proto;
 pub mod readiness;
 mod rest;
+mod scope;
 pub mod server;
+mod stream;
 mod supervise;
 pub mod validate;
 

@@ -1,6 +1,6 @@
-//! The contract as generated from `proto/tracecompletion/v1/trace_completion.proto`.
+//! The contract as generated from `proto/tracecompletion/v1`.
 
-#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)] // generated
+#![allow(missing_docs, unreachable_pub, rustdoc::invalid_html_tags, clippy::all, clippy::pedantic)] // generated
 
 tonic::include_proto!("tracecompletion.v1");
 
@@ -9,3 +9,6 @@ pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/desc
 
 /// Name of the service, as health checks and reflection know it.
 pub const SERVICE_NAME: &str = trace_completion_service_server::SERVICE_NAME;
+
+/// Name of the package, and the domain of error reasons.
+pub const PACKAGE: &str = "tracecompletion.v1";

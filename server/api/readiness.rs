@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
-use super::{proto::SERVICE_NAME, supervise::CatchPanic};
+use super::{proto::SERVICE_NAME, scope::CatchPanic};
 use crate::{config::Server, store::FlowStore, telemetry::panic_text};
 
 /// Decides on readiness.

@@ -12,8 +12,8 @@ use http_body_util::LengthLimitError;
 use serde::Serialize;
 
 use super::{
-    answer, core::Core, error::ApiError, json as request_json, proto::CompleteTraceResponse,
-    supervise::Scope, validate::Violations,
+    answer, core::Core, error::ApiError, json as request_json, proto::CompleteTraceResponse, scope::Scope,
+    validate::Violations,
 };
 use crate::store::FlowStore;
 
@@ -45,7 +45,8 @@ fn content_length(headers: &HeaderMap) -> usize {
 }
 
 async fn read(headers: &HeaderMap, body: Body, max: u32) -> Result<Bytes, ApiError> {
-    let too_large = || ApiError::TooLarge(format!("the body is over {max} bytes (limits.max_request_bytes)"));
+    let too_large =
+        || ApiError::RequestTooLarge(format!("the body is over {max} bytes (limits.max_request_bytes)"));
     let announced = content_length(headers);
     if announced != usize::MAX && announced > max as usize {
         return Err(too_large());

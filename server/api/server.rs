@@ -53,13 +53,13 @@ pub async fn run<S: FlowStore>(
     let (mut health, health_service) = tonic_health::server::health_reporter();
     readiness::publish(&health, false).await;
     let (ready, is_ready) = watch::channel(false);
-    let router = doors::routes(Core::new(Arc::clone(&store), config), health_service, is_ready)
-        .map_err(io::Error::other)?;
+    let (stop, stopping) = watch::channel(false);
+    let core = Core::new(Arc::clone(&store), config);
+    let router = doors::routes(core, health_service, is_ready, stopping.clone()).map_err(io::Error::other)?;
 
     let mut readiness = JoinSet::new();
     readiness.spawn(readiness::watch_store(store, config.server.clone(), health.clone(), ready.clone()));
 
-    let (stop, stopping) = watch::channel(false);
     let mut acceptor = Acceptor {
         listener,
         places: Arc::new(Semaphore::new(config.limits.max_connections as usize)),
@@ -162,7 +162,8 @@ fn is_of_connection(e: &io::Error) -> bool {
     matches!(e.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
+/// Waits until the server ends.
+pub(super) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     // An error is a server that is gone: stop as well.
     stopping.wait_for(|stopping| *stopping).await.ok();
 }

@@ -29,8 +29,9 @@ impl ClickHouse {
         let parent = parent_id();
         let Self { data_dir, http_port, tcp_port } = self;
         let server = start(Some(data_dir), http_port, tcp_port)?;
-        print(&format!("ready {}\n", server.http_url()))?;
         let end = block_on(Threads::One, async {
+            server.create_schema().await.map_err(Failure::work)?;
+            print(&format!("ready {}\n", server.http_url()))?;
             tokio::select! {
                 end = signal() => end.map_err(Failure::work),
                 () = ended(parent) => Ok(()),

@@ -89,7 +89,10 @@ fn request(file: &Path) -> Result<CompleteTraceRequest, Failure> {
     json::message(&bytes, rules).map_err(|violations| Failure::Usage(format!("{name}: {violations}")))
 }
 
-async fn ask(endpoint: Endpoint, request: CompleteTraceRequest) -> Result<CompleteTraceResponse, Failure> {
+pub(super) async fn ask(
+    endpoint: Endpoint,
+    request: CompleteTraceRequest,
+) -> Result<CompleteTraceResponse, Failure> {
     let uri = endpoint.uri().clone();
     let channel =
         endpoint.connect().await.map_err(|e| Failure::Work(format!("{uri}: {}", with_causes(&e))))?;
@@ -111,7 +114,7 @@ fn with_causes(error: &dyn Error) -> String {
 }
 
 /// How the terminal wants it: `COLUMNS` wide, coloured unless `NO_COLOR` says otherwise.
-fn terminal() -> tree::Style {
+pub(super) fn terminal() -> tree::Style {
     let width = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     tree::Style { width: width.unwrap_or(120), colour: io::stdout().is_terminal() && !plain }

@@ -1,15 +1,247 @@
-//! `demo`: a trace to look at.
+//! `demo`: a completed trace, with everything it takes in this process: a ClickHouse with rows, a server
+//! over it, and a caller at each of its doors.
 
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
 use clap::Args;
+use http_body_util::{BodyExt, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tonic::transport::Endpoint;
 
-use super::Failure;
+use super::{
+    Failure, Threads, block_on, clickhouse,
+    complete::{ask, terminal},
+    print, signal, tree,
+};
+use crate::{
+    api::{self, REST_PATH, proto::CompleteTraceResponse},
+    config::{Config, Log},
+    demo::{Group, World, groups, question},
+    embedded::EmbeddedClickHouse,
+    flow::{RowId, Texts},
+    store::{ClickHouseStore, FlowStore, FlowWriter, ReadContext, StoreSettings},
+    telemetry,
+};
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The flags of `demo`.
 #[derive(Args, Debug)]
-pub(super) struct Demo {}
+pub(super) struct Demo {
+    /// Go on serving until a signal comes.
+    #[arg(long)]
+    keep: bool,
+    /// Address and port of the server; a free port if not given.
+    #[arg(long, default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+    /// Directory of ClickHouse; a temporary one if not given. serve --embedded can use it afterwards.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Print the request of the demo as the REST door takes it, and end.
+    #[arg(long)]
+    request: bool,
+}
 
 impl Demo {
     pub(super) fn run(self) -> Result<(), Failure> {
-        Err(Failure::work("the demo is not there yet"))
+        let world = World::new();
+        let body = question::body(&world.app_spans);
+        if self.request {
+            return print(&(serde_json::to_string_pretty(&body).map_err(Failure::work)? + "\n"));
+        }
+        let log = Log { level: "warn".to_owned(), ..Log::default() };
+        telemetry::init(&log).map_err(Failure::usage)?;
+
+        let begin = Instant::now();
+        // Held to the end: dropping it ends the child, after the store has closed its connections.
+        let clickhouse = clickhouse::start(self.data_dir.clone(), None, None)?;
+        let (url, directory) = (clickhouse.http_url(), clickhouse.data_dir().display());
+        print(&format!("clickhouse  {url} runs after {}, data in {directory}\n", ms(begin.elapsed())))?;
+        block_on(Threads::Many, self.show(&world, &body, &clickhouse))
     }
+
+    async fn show(
+        &self,
+        world: &World,
+        body: &Value,
+        clickhouse: &EmbeddedClickHouse,
+    ) -> Result<(), Failure> {
+        let settings = clickhouse.store_settings();
+        clickhouse.create_schema().await.map_err(Failure::work)?;
+        print(&fill(world, &settings).await?)?;
+
+        let server = Server::start(self.listen, &settings).await?;
+        let url = format!("http://{}", server.address);
+        print(&format!("server      {url} serves gRPC and REST\n"))?;
+        let shown = self.complete(world, body, &url).await;
+        let kept = match shown {
+            Ok(()) if self.keep => {
+                print(&format!("Serving {url} until Ctrl-C.\n"))?;
+                signal().await.map_err(Failure::work)
+            }
+            end => end,
+        };
+        server.stop().await?;
+        kept
+    }
+
+    async fn complete(&self, world: &World, body: &Value, url: &str) -> Result<(), Failure> {
+        let given = world.app_spans.len();
+        let begin = Instant::now();
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(Failure::work)?.timeout(PATIENCE);
+        let answer = ask(endpoint, question::message(&world.app_spans)).await?;
+        let spans = answer.data.as_ref().map(|data| data.tracing.as_slice()).unwrap_or_default();
+        let count = spans.len();
+        print(&format!("gRPC        {given} spans asked, {count} answered in {}\n", ms(begin.elapsed())))?;
+
+        let begin = Instant::now();
+        let over_rest = post(url, body).await?;
+        let over_grpc = serde_json::to_value(&answer).map_err(Failure::work)?;
+        if over_rest != over_grpc {
+            return Err(Failure::work("REST and gRPC gave different answers to the same question"));
+        }
+        print(&format!("REST        the same {count} spans in {}\n\n", ms(begin.elapsed())))?;
+
+        let groups = groups::groups(spans);
+        check(&answer, &groups)?;
+        let remarks: Vec<tree::Remark> = groups.iter().map(|&group| remark(group)).collect();
+        print(&tree::draw_with(&answer, terminal(), "group", &remarks))?;
+        print(&legend(&groups))?;
+        let again = if self.keep { url } else { "http://127.0.0.1:20418" };
+        print(&how_to_ask(again, self.keep))
+    }
+}
+
+/// Writes the rows, unless a former run has written them. Returns a line about it.
+async fn fill(world: &World, settings: &StoreSettings) -> Result<String, Failure> {
+    let rows = &world.rows;
+    let ids: Vec<RowId> = rows.iter().map(|row| RowId(row._id)).collect();
+    let context = ReadContext { request_id: "demo".to_owned(), limit_rows: u32::MAX, deadline: None };
+    let there = ClickHouseStore::new(settings)
+        .map_err(Failure::usage)?
+        .fetch(&context, &ids, &mut Texts::new())
+        .await
+        .map_err(Failure::work)?
+        .rows
+        .len();
+    let (all, of_the_trace) = (rows.len(), world.of_the_trace.len());
+    let what = format!("{all} rows: {of_the_trace} of the trace, {} of another request", all - of_the_trace);
+    if there == all {
+        return Ok(format!("flow log    has the {what}\n"));
+    }
+    let begin = Instant::now();
+    let writer = FlowWriter::new(settings).map_err(Failure::usage)?;
+    writer.write(rows).await.map_err(Failure::work)?;
+    Ok(format!("flow log    got {what}, in {}\n", ms(begin.elapsed())))
+}
+
+/// A server in this process.
+struct Server {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<std::io::Result<api::Drained>>,
+}
+
+impl Server {
+    async fn start(listen: SocketAddr, settings: &StoreSettings) -> Result<Server, Failure> {
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|e| Failure::Usage(format!("cannot listen on {listen}: {e}")))?;
+        let address = listener.local_addr().map_err(Failure::work)?;
+        let store = Arc::new(ClickHouseStore::new(settings).map_err(Failure::usage)?);
+        let config = Config { store: settings.clone(), ..Config::default() };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async {
+            // An error is a sender that is gone: end as well.
+            stopped.await.ok();
+        };
+        let done = tokio::spawn(async move { api::run(listener, shutdown, store, &config).await });
+        Ok(Server { address, stop, done })
+    }
+
+    async fn stop(self) -> Result<(), Failure> {
+        // Fails only where the server has ended already; then it says why below.
+        self.stop.send(()).ok();
+        self.done.await.map_err(Failure::work)?.map_err(Failure::work)?;
+        Ok(())
+    }
+}
+
+/// Asks the REST door.
+async fn post(url: &str, body: &Value) -> Result<Value, Failure> {
+    let request = http::Request::post(format!("{url}{REST_PATH}"))
+        .header(http::header::CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::from(body.to_string())))
+        .map_err(Failure::work)?;
+    let client = Client::builder(TokioExecutor::new()).build_http();
+    let answer = async {
+        let response = client.request(request).await.map_err(Failure::work)?;
+        let status = response.status();
+        let bytes = response.into_body().collect().await.map_err(Failure::work)?.to_bytes();
+        match status {
+            http::StatusCode::OK => serde_json::from_slice(&bytes).map_err(Failure::work),
+            status => Err(Failure::Work(format!("REST: {status}: {}", String::from_utf8_lossy(&bytes)))),
+        }
+    };
+    tokio::time::timeout(PATIENCE, answer).await.map_err(|_| Failure::work("REST: no answer in time"))?
+}
+
+/// Whether the answer shows what the demo is for.
+fn check(answer: &CompleteTraceResponse, groups: &[Group]) -> Result<(), Failure> {
+    if answer.opt_status != api::answer::SUCCESS {
+        return Err(Failure::Work(format!("{}: {}", answer.opt_status, answer.description)));
+    }
+    match Group::ALL.iter().find(|group| !groups.contains(group)) {
+        Some(missing) => {
+            Err(Failure::Work(format!("the answer has no span of the group {}", missing.name())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The colours of the picture in the original's documentation, as far as a terminal has them.
+fn remark(group: Group) -> tree::Remark {
+    let colour = match group {
+        Group::Given => 39,
+        Group::Between => 34,
+        Group::Infrastructure => 32,
+        Group::Neighbour => 31,
+    };
+    tree::Remark { text: group.name(), colour }
+}
+
+fn legend(groups: &[Group]) -> String {
+    let line = |group: Group| {
+        let count = groups.iter().filter(|&&of| of == group).count();
+        format!("{count:>4} {:<15} {}\n", group.name(), group.meaning())
+    };
+    Group::ALL.map(line).concat() + "   ↓ the next point that saw the same request\n\n"
+}
+
+fn how_to_ask(url: &str, keep: bool) -> String {
+    let program = std::env::args().next().unwrap_or_else(|| "trace-completion".to_owned());
+    let serve = if keep {
+        String::new()
+    } else {
+        format!(
+            "{program} demo --data-dir .cache/demo && {program} serve --embedded --data-dir .cache/demo\n"
+        )
+    };
+    format!(
+        "Ask yourself{}:\n{serve}{program} demo --request | curl -sS -XPOST {url}{REST_PATH} -d @-\n",
+        if keep { "" } else { ", in two terminals" }
+    )
+}
+
+fn ms(time: Duration) -> String {
+    format!("{} ms", time.as_millis())
 }

@@ -9,9 +9,9 @@ use tracing::{info, warn};
 use super::{Failure, Threads, block_on, clickhouse, print, signal};
 use crate::{
     api,
-    config::{Config, StoreSettings},
+    config::Config,
     embedded::EmbeddedClickHouse,
-    store::FlowStore,
+    store::{ClickHouseStore, StoreSettings},
     telemetry,
 };
 
@@ -74,7 +74,10 @@ impl Serve {
             return Ok(None);
         }
         let server = clickhouse::start(self.data_dir.clone(), None, None)?;
-        config.store.url = server.http_url();
+        // Where it is is no matter of configuration; how it is asked still is.
+        let StoreSettings { url, database, user, password, compression, .. } = server.store_settings();
+        config.store = StoreSettings { url, database, user, password, compression, ..config.store.clone() };
+        block_on(Threads::One, async { server.create_schema().await.map_err(Failure::work) })?;
         info!(url = config.store.url, data_dir = %server.data_dir().display(), "embedded clickhouse runs");
         Ok(Some(server))
     }
@@ -85,7 +88,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|e| Failure::Usage(format!("cannot listen on {listen}: {e}")))?;
-    let store = Arc::new(open(&config.store)?);
+    // Does not connect: a flow log that is not there yet costs readiness only.
+    let store = Arc::new(ClickHouseStore::new(&config.store).map_err(Failure::usage)?);
     api::run(listener, shutdown(), store, config).await.map_err(Failure::work)?;
     Ok(())
 }
@@ -102,52 +106,4 @@ async fn shutdown() {
             process::exit(1);
         }
     });
-}
-
-/// The flow log of the settings. Does not connect.
-fn open(settings: &StoreSettings) -> Result<impl FlowStore, Failure> {
-    Ok(missing::NoStore { url: settings.url.clone() })
-}
-
-/// Stands in until there is a store.
-mod missing {
-    use crate::{
-        flow::{FlowRow, KeyRow, RowId, Texts},
-        search::Question,
-        store::{FlowStore, Page, ReadContext, StoreError},
-    };
-
-    pub(super) struct NoStore {
-        pub(super) url: String,
-    }
-
-    impl NoStore {
-        fn refuse<T>(&self) -> Result<T, StoreError> {
-            Err(StoreError::Unreachable(format!("nothing asks {} yet", self.url)))
-        }
-    }
-
-    impl FlowStore for NoStore {
-        async fn search(
-            &self,
-            _: &ReadContext,
-            _: &Question,
-            _: &mut Texts,
-        ) -> Result<Page<KeyRow>, StoreError> {
-            self.refuse()
-        }
-
-        async fn fetch(
-            &self,
-            _: &ReadContext,
-            _: &[RowId],
-            _: &mut Texts,
-        ) -> Result<Page<FlowRow>, StoreError> {
-            self.refuse()
-        }
-
-        async fn ping(&self) -> Result<(), StoreError> {
-            self.refuse()
-        }
-    }
 }

@@ -1,5 +1,8 @@
 //! Draws an answer as a call tree for the terminal: a line for each span, the tree on the left, and
 //! columns of what one looks at first on the right.
+//!
+//! The points of one exchange follow each other with an arrow and no further indentation: a request that
+//! crosses six of them is one step of the tree.
 
 use std::{collections::HashMap, fmt::Write};
 
@@ -8,15 +11,27 @@ use crate::api::proto::{CompleteTraceResponse, Span};
 /// How to draw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Style {
-    /// Cells of a line; lines are cut to fit, but the tree always gets [`MIN_TREE`].
+    /// Cells of a line; lines are cut to fit, but the tree always gets 24 of them.
     pub width: usize,
     /// Colour the letters.
     pub colour: bool,
 }
 
+/// A remark about a span, for a column of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Remark {
+    /// The text.
+    pub text: &'static str,
+    /// Its colour as a terminal numbers it.
+    pub colour: u8,
+}
+
 /// Least cells of the tree and the names in it.
 const MIN_TREE: usize = 24;
-/// Most cells of an observation point and of a protocol.
+/// Least cells of the tree that leave room for the column of services.
+const TREE_BESIDE_SERVICES: usize = 48;
+/// Most cells of a service, an observation point and a protocol.
+const MAX_SERVICE: usize = 16;
 const MAX_POINT: usize = 8;
 const MAX_PROTOCOL: usize = 12;
 /// Cells between columns.
@@ -58,28 +73,44 @@ impl Kind {
 
 /// Draws the tree, and a line about it. Every line ends with a line feed.
 pub fn draw(answer: &CompleteTraceResponse, style: Style) -> String {
+    draw_with(answer, style, "", &[])
+}
+
+/// [`draw`], with a remark about each span in a last column of this name.
+pub fn draw_with(answer: &CompleteTraceResponse, style: Style, head: &str, remarks: &[Remark]) -> String {
     let spans = answer.data.as_ref().map(|data| data.tracing.as_slice()).unwrap_or_default();
     let places = walk(spans);
     let origin = places.first().map_or(0, |place| spans[place.span].render_start_time_us);
-    let rows: Vec<[String; 4]> = places.iter().map(|place| columns(&spans[place.span], origin)).collect();
-    let heads = ["point", "proto", "start", "duration"].map(str::to_owned);
-    let widths =
-        [0, 1, 2, 3].map(|i| rows.iter().chain([&heads]).map(|row| cells(&row[i])).max().unwrap_or(0));
-    let right = widths.iter().sum::<usize>() + widths.len() * GAP.len();
-    let tree = style.width.saturating_sub(right).max(MIN_TREE);
+    let mut columns = columns(&places, spans, origin);
+    if !remarks.is_empty() {
+        let remark = |place: &Place| remarks.get(place.span).copied();
+        let texts = places.iter().map(|place| remark(place).map_or("", |remark| remark.text).to_owned());
+        let mut column = Column::new(head, Align::Left, texts.collect());
+        column.colours = places.iter().map(|place| remark(place).map(|remark| remark.colour)).collect();
+        columns.push(column);
+    }
+    let right = |columns: &[Column]| columns.iter().map(|column| column.width + GAP.len()).sum::<usize>();
+    let service = columns.first().filter(|column| column.head == SERVICE);
+    if let Some(service) = service
+        && (service.is_empty() || right(&columns) + TREE_BESIDE_SERVICES > style.width)
+    {
+        columns.remove(0);
+    }
+    let tree = style.width.saturating_sub(right(&columns)).max(MIN_TREE);
 
     let mut out = String::new();
     if !spans.is_empty() {
-        line(&mut out, &pad("span", tree), &heads, widths);
+        line(&mut out, &pad("span", tree), columns.iter().map(Column::head));
     }
     let deepest = places.iter().map(|place| place.rails.len()).max().unwrap_or(0);
-    for (place, row) in places.iter().zip(&rows) {
+    for (row, place) in places.iter().enumerate() {
         let span = &spans[place.span];
-        let branch = branch(&place.rails, deepest, tree);
+        let branch = branch(place, deepest, tree);
         let letter = Kind::of(span).letter(style);
         // The letter is one cell, whatever its colour takes, and a blank follows it.
         let name = fit(&name(span), tree.saturating_sub(cells(&branch) + 2));
-        line(&mut out, &format!("{branch}{letter} {name}"), row, widths);
+        let cells = columns.iter().map(|column| column.cell(row, style));
+        line(&mut out, &format!("{branch}{letter} {name}"), cells);
     }
     summary(&mut out, answer, spans, style);
     out
@@ -89,8 +120,10 @@ pub fn draw(answer: &CompleteTraceResponse, style: Style) -> String {
 struct Place {
     /// Index of the span.
     span: usize,
-    /// For each ancestor below the root and for the span itself: whether a sibling follows.
+    /// For each indentation that leads here: whether another branch follows at it.
     rails: Vec<bool>,
+    /// The span is the next point of its parent's exchange, and stands below it without an indentation.
+    next_point: bool,
 }
 
 /// The forest, depth first, in the order of the answer. Spans that no root leads to are roots too.
@@ -112,7 +145,7 @@ fn walk(spans: &[Span]) -> Vec<Place> {
     let mut seen = vec![false; spans.len()];
     let mut places = Vec::with_capacity(spans.len());
     for root in roots.into_iter().chain(0..spans.len()) {
-        let mut open = vec![Place { span: root, rails: Vec::new() }];
+        let mut open = vec![Place { span: root, rails: Vec::new(), next_point: false }];
         while let Some(place) = open.pop() {
             if std::mem::replace(&mut seen[place.span], true) {
                 continue;
@@ -120,8 +153,12 @@ fn walk(spans: &[Span]) -> Vec<Place> {
             let below = &children[place.span];
             for (n, &child) in below.iter().enumerate().rev() {
                 let mut rails = place.rails.clone();
-                rails.push(n + 1 < below.len());
-                open.push(Place { span: child, rails });
+                let next_point =
+                    below.len() == 1 && !rails.is_empty() && same_exchange(&spans[place.span], &spans[child]);
+                if !next_point {
+                    rails.push(n + 1 < below.len());
+                }
+                open.push(Place { span: child, rails, next_point });
             }
             places.push(place);
         }
@@ -129,12 +166,20 @@ fn walk(spans: &[Span]) -> Vec<Place> {
     places
 }
 
+/// Whether two captures are of one request and its response.
+fn same_exchange(one: &Span, other: &Span) -> bool {
+    let captured = [one, other].iter().all(|span| Kind::of(span) != Kind::Application);
+    let key = |span: &Span| (span.req_tcp_seq, span.resp_tcp_seq, span.request_id.clone());
+    let known = one.req_tcp_seq != 0 || one.resp_tcp_seq != 0 || !one.request_id.is_empty();
+    captured && known && key(one) == key(other)
+}
+
 /// The lines that lead to a span. Where the tree is deeper than half of its width can show, the levels
 /// above are left out, and a number says how many.
-fn branch(rails: &[bool], deepest: usize, width: usize) -> String {
+fn branch(place: &Place, deepest: usize, width: usize) -> String {
     let shown = (width / 2) / 2;
     let mut text = String::new();
-    let mut rails = rails;
+    let mut rails = place.rails.as_slice();
     if deepest > shown {
         let digits = deepest.to_string().len();
         let keep = shown.saturating_sub(1 + digits.div_ceil(2)).max(1);
@@ -147,7 +192,12 @@ fn branch(rails: &[bool], deepest: usize, width: usize) -> String {
     for &rail in above {
         text.push_str(if rail { "│ " } else { "  " });
     }
-    text.push_str(if *last { "├─" } else { "└─" });
+    text.push_str(match (place.next_point, *last) {
+        (true, true) => "│↓",
+        (true, false) => " ↓",
+        (false, true) => "├─",
+        (false, false) => "└─",
+    });
     text
 }
 
@@ -179,14 +229,78 @@ fn harmless(text: &str) -> String {
     text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
 }
 
-/// Observation point, protocol, start and duration.
-fn columns(span: &Span, origin: i64) -> [String; 4] {
-    let protocol = [&span.l7_protocol_str, &span.l7_protocol_enum].into_iter().find(|t| !t.is_empty());
-    let protocol = cut(&harmless(protocol.map_or("", String::as_str)), MAX_PROTOCOL);
-    let point = cut(&harmless(&span.tap_side), MAX_POINT);
-    let start = span.render_start_time_us.saturating_sub(origin);
-    let sign = if start < 0 { '-' } else { '+' };
-    [point, protocol, format!("{sign}{}", ms(start)), ms(span.duration)]
+/// Which side of its column a text keeps to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Align {
+    Left,
+    Right,
+}
+
+/// A column to the right of the tree.
+struct Column {
+    head: String,
+    align: Align,
+    /// A text for each line.
+    texts: Vec<String>,
+    /// A colour for each line, or none at all.
+    colours: Vec<Option<u8>>,
+    width: usize,
+}
+
+impl Column {
+    fn new(head: &str, align: Align, texts: Vec<String>) -> Column {
+        let width = texts.iter().map(|text| cells(text)).chain([cells(head)]).max().unwrap_or(0);
+        Column { head: head.to_owned(), align, texts, colours: Vec::new(), width }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.texts.iter().all(String::is_empty)
+    }
+
+    fn head(&self) -> String {
+        self.aligned(&self.head)
+    }
+
+    fn cell(&self, row: usize, style: Style) -> String {
+        let text = self.aligned(self.texts.get(row).map_or("", String::as_str));
+        match self.colours.get(row) {
+            Some(Some(colour)) if style.colour => format!("\x1b[{colour}m{text}\x1b[0m"),
+            _ => text,
+        }
+    }
+
+    fn aligned(&self, text: &str) -> String {
+        match self.align {
+            Align::Left => pad(text, self.width),
+            Align::Right => " ".repeat(self.width.saturating_sub(cells(text))) + text,
+        }
+    }
+}
+
+const SERVICE: &str = "service";
+
+/// Service, observation point, protocol, start and duration.
+fn columns(places: &[Place], spans: &[Span], origin: i64) -> Vec<Column> {
+    let column = |head: &str, align: Align, text: &dyn Fn(&Span) -> String| {
+        Column::new(head, align, places.iter().map(|place| text(&spans[place.span])).collect())
+    };
+    let short = |text: &str, width: usize| cut(&harmless(text), width);
+    let first = |texts: [&String; 2]| texts.into_iter().find(|t| !t.is_empty()).cloned().unwrap_or_default();
+    vec![
+        column(SERVICE, Align::Left, &|span| {
+            short(&first([&span.app_service, &span.auto_service]), MAX_SERVICE)
+        }),
+        column("point", Align::Left, &|span| short(&span.tap_side, MAX_POINT)),
+        column("proto", Align::Left, &|span| {
+            short(&first([&span.l7_protocol_str, &span.l7_protocol_enum]), MAX_PROTOCOL)
+        }),
+        column("start", Align::Right, &|span| {
+            let start = span.render_start_time_us.saturating_sub(origin);
+            let sign = if start < 0 { '-' } else { '+' };
+            format!("{sign}{}", ms(start))
+        }),
+        column("duration", Align::Right, &|span| ms(span.duration)),
+    ]
 }
 
 /// Microseconds as milliseconds, without a sign.
@@ -195,14 +309,11 @@ fn ms(us: i64) -> String {
     format!("{}.{:03}ms", us / 1000, us % 1000)
 }
 
-/// One line: the tree, then texts to the left and times to the right of their columns.
-fn line(out: &mut String, tree: &str, [point, protocol, start, duration]: &[String; 4], widths: [usize; 4]) {
-    let [w0, w1, w2, w3] = widths;
-    let start = " ".repeat(w2.saturating_sub(cells(start))) + start;
-    let duration = " ".repeat(w3.saturating_sub(cells(duration))) + duration;
-    let columns = [pad(point, w0), pad(protocol, w1), start, duration].join(GAP);
+/// One line: the tree, then the columns.
+fn line(out: &mut String, tree: &str, columns: impl Iterator<Item = String>) {
+    let columns: Vec<String> = columns.collect();
     // Writing to a string cannot fail.
-    writeln!(out, "{tree}{GAP}{columns}").ok();
+    writeln!(out, "{}", format!("{tree}{GAP}{}", columns.join(GAP)).trim_end()).ok();
 }
 
 fn summary(out: &mut String, answer: &CompleteTraceResponse, spans: &[Span], style: Style) {

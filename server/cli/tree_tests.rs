@@ -68,6 +68,44 @@ PARTIAL_RESULT: the search ended early
 }
 
 #[test]
+fn the_points_of_one_exchange_are_one_step() {
+    let seen = |id: &str, parent: &str, source, point: &str, seq| {
+        let service = if point.starts_with('s') { "cart" } else { "shop" };
+        Span {
+            req_tcp_seq: seq,
+            auto_service: service.into(),
+            ..span(id, parent, source, point, "/cart", (0, 9_000))
+        }
+    };
+    let spans = vec![
+        Span { app_service: "shop".into(), ..span("1", "", 4, "app", "checkout", (0, 20_000)) },
+        seen("2", "1", 3, "c-p", 77),
+        seen("3", "2", 0, "s-nd", 77),
+        seen("4", "3", 3, "s-p", 77),
+        seen("5", "4", 3, "c-p", 88),
+        seen("6", "1", 3, "c-p", 99),
+    ];
+    let style = Style { width: 109, colour: false };
+    let remarks = ["way", "way", "new", "new", "new", "way"].map(|text| Remark { text, colour: 31 });
+    let expected = "\
+span                                                        service  point  proto     start  duration  remark
+A checkout                                                  shop     app           +0.000ms  20.000ms  way
+├─S GET /cart                                               shop     c-p    HTTP   +0.000ms   9.000ms  way
+│↓N GET /cart                                               cart     s-nd   HTTP   +0.000ms   9.000ms  new
+│↓S GET /cart                                               cart     s-p    HTTP   +0.000ms   9.000ms  new
+│ └─S GET /cart                                             shop     c-p    HTTP   +0.000ms   9.000ms  new
+└─S GET /cart                                               shop     c-p    HTTP   +0.000ms   9.000ms  way
+6 spans: 1 A application, 4 S system, 1 N network
+";
+    let drawn = draw_with(&answer(spans.clone()), style, "remark", &remarks);
+    assert_eq!(drawn, expected, "\n{drawn}");
+    let colour = draw_with(&answer(spans.clone()), Style { colour: true, ..style }, "remark", &remarks);
+    assert!(colour.contains("\x1b[31mnew   \x1b[0m"), "{colour}");
+    let narrow = draw(&answer(spans), Style { width: 72, colour: false });
+    assert!(!narrow.contains("service"), "{narrow}");
+}
+
+#[test]
 fn every_line_fits() {
     for width in [72, 100, 200] {
         let mut spans = shop();

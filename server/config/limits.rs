@@ -28,6 +28,15 @@ pub struct Limits {
     pub max_waiting: u32,
     /// Longest wait for a place, in ms; then the completion is shed. Default 1000.
     pub max_wait_ms: u32,
+    /// Largest run of spans in one message of a streamed answer, in bytes of its protobuf form; a single
+    /// span larger than that goes alone. Default 1048576 (1 MiB).
+    pub stream_chunk_bytes: u32,
+    /// Questions of one batch stream at work or with an answer that is not read yet; further ones are
+    /// not read. Default 16.
+    pub batch_in_flight: u32,
+    /// Time in which a caller must make room for the next message of a stream, in ms; then the stream
+    /// is cut. Default 30000.
+    pub stream_stall_ms: u32,
     /// Connections open at the same time; more wait in the kernel's queue. Default 4096.
     pub max_connections: u32,
     /// HTTP/2 streams of one connection at the same time. Default 256.
@@ -51,6 +60,9 @@ impl Default for Limits {
             max_concurrent: 64,
             max_waiting: 256,
             max_wait_ms: 1000,
+            stream_chunk_bytes: 1 << 20,
+            batch_in_flight: 16,
+            stream_stall_ms: 30_000,
             max_connections: 4096,
             max_streams: 256,
             max_header_bytes: 16 << 10,
@@ -71,6 +83,9 @@ impl Ranges for Limits {
             range("limits.max_concurrent", self.max_concurrent, 1, 1_000_000),
             range("limits.max_waiting", self.max_waiting, 0, 1_000_000),
             range("limits.max_wait_ms", self.max_wait_ms, 0, 3_600_000),
+            range("limits.stream_chunk_bytes", self.stream_chunk_bytes, 1 << 10, 64 << 20),
+            range("limits.batch_in_flight", self.batch_in_flight, 1, 10_000),
+            range("limits.stream_stall_ms", self.stream_stall_ms, 10, 3_600_000),
             range("limits.max_connections", self.max_connections, 1, 1_000_000),
             range("limits.max_streams", self.max_streams, 1, 100_000),
             // hyper refuses a smaller buffer than 8 KiB.

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `[server]` | [`server`] | where the server listens, how it starts to serve and ends |
 //! | `[limits]` | [`limits`] | how much a request, a connection and all of them may take |
-//! | `[store]` | [`store`] | where the flow log is |
+//! | `[store]` | [`StoreSettings`] | where the flow log is, and how it is asked |
 //! | `[tracing]` | [`mod@tracing`] | how a trace is searched and put together |
 //! | `[log]` | [`log`] | what is logged |
 //!
@@ -15,7 +15,6 @@ pub mod check;
 pub mod limits;
 pub mod log;
 pub mod server;
-pub mod store;
 pub mod tracing;
 
 use std::{
@@ -28,11 +27,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+pub use crate::store::StoreSettings;
+use crate::store::clickhouse::Password;
 use check::{Range, Ranges, range};
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use server::Server;
-pub use store::StoreSettings;
 pub use tracing::{AppSpanDuplicates, Compatibility, ConnectionStrategy, Tracing, TracingSource};
 
 /// Prefix of the environment variables that are configuration.
@@ -117,7 +117,6 @@ impl Config {
         let Config { server, limits, store, tracing, log } = self;
         server.check_ranges()?;
         limits.check_ranges()?;
-        store.check_ranges()?;
         tracing.check_ranges()?;
         let fault = |key: &str, problem: String| Err(ConfigError::Value { key: key.to_owned(), problem });
         if let Err(e) = server.listen.parse::<SocketAddr>() {
@@ -126,17 +125,17 @@ impl Config {
         if let Err(e) = log.level.parse::<tracing_subscriber::EnvFilter>() {
             return fault("log.level", format!("{:?}: {e}", log.level));
         }
-        match store.url.parse::<http::Uri>() {
-            Ok(url) if matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some() => Ok(()),
-            _ => fault("store.url", "an http:// or https:// URL is expected".to_owned()),
-        }
+        store
+            .validate()
+            .map_err(|e| ConfigError::Value { key: format!("store.{}", e.field), problem: e.problem })
     }
 
     /// The effective configuration as TOML, without secrets.
     pub fn print(&self) -> String {
         let mut shown = self.clone();
-        let secret = !shown.store.password.is_empty();
-        shown.store.password.clear();
+        let secret = !shown.store.password.expose().is_empty();
+        // Not the stars that it would show as: a printed configuration can be used as a file.
+        shown.store.password = Password::default();
         shown.store.url = without_credentials(&shown.store.url);
         let text = toml::to_string(&shown).unwrap_or_default();
         if secret { text.replace("password = \"\"\n", "# password is set, and not shown\n") } else { text }
@@ -253,6 +252,7 @@ fn one_line(error: &toml::de::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::clickhouse::Compression;
 
     fn load(variables: &[(&str, &str)]) -> Result<Config, String> {
         let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -277,6 +277,9 @@ mod tests {
             ("TRACE_COMPLETION_TRACING_APP_SPAN_DUPLICATES", "keep"),
             ("TRACE_COMPLETION_SERVER_REGION_NAME", "7"),
             ("TRACE_COMPLETION_LOG_FORMAT", "json"),
+            ("TRACE_COMPLETION_STORE_PASSWORD", "1234"),
+            ("TRACE_COMPLETION_STORE_COMPRESSION", "none"),
+            ("TRACE_COMPLETION_STORE_MAX_RESULT_BYTES", "65536"),
         ])
         .unwrap();
         assert_eq!(config.tracing.l7_tracing_limit, 50);
@@ -285,6 +288,9 @@ mod tests {
         assert_eq!(config.tracing.app_span_duplicates, AppSpanDuplicates::Keep);
         assert_eq!(config.server.region_name, "7");
         assert_eq!(config.log.format, LogFormat::Json);
+        assert_eq!(config.store.password.expose(), "1234");
+        assert_eq!(config.store.compression, Compression::None);
+        assert_eq!(config.store.max_result_bytes, 65_536);
     }
 
     #[test]
@@ -316,7 +322,9 @@ mod tests {
             ("TRACE_COMPLETION_TRACING_MAX_ITERATION", "0", "tracing.max_iteration: 0 is not in 1 to 10000"),
             ("TRACE_COMPLETION_SERVER_LISTEN", "x", "server.listen: \"x\" is no address and port"),
             ("TRACE_COMPLETION_LOG_LEVEL", "a=b=c", "log.level: \"a=b=c\""),
-            ("TRACE_COMPLETION_STORE_URL", "tcp://x", "store.url: an http:// or https:// URL is expected"),
+            ("TRACE_COMPLETION_STORE_URL", "tcp://x", "store.url: does not begin with http:// or https://"),
+            ("TRACE_COMPLETION_STORE_URL", "http://me:hunter2@x", "store.url: holds a user; use store.user"),
+            ("TRACE_COMPLETION_STORE_KEYS_PER_QUERY", "0", "store.keys_per_query: 0 is not between 1 and"),
         ] {
             let fault = load(&[(name, value)]).unwrap_err();
             assert!(fault.starts_with(expected), "{fault}");
@@ -326,7 +334,7 @@ mod tests {
     #[test]
     fn secrets_are_not_printed() {
         let mut config = Config::default();
-        config.store.password = "hunter2".to_owned();
+        config.store.password = "hunter2".to_owned().into();
         config.store.url = "http://me:hunter2@store:8123/?x=1".to_owned();
         let printed = config.print();
         assert!(!printed.contains("hunter2"), "{printed}");

@@ -20,6 +20,7 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
     sync::atomic::{AtomicU32, Ordering},
@@ -166,6 +167,8 @@ impl EmbeddedClickHouse {
             command.env(TEMPORARY_VARIABLE, data_dir);
         }
         command.stdin(Stdio::piped()).stdout(output).stderr(errors);
+        // Ctrl-C is for the parent: it ends the child after the last request that needs it.
+        command.process_group(0);
         let child = command.spawn().map_err(|source| io_error("run", &options.executable, source))?;
 
         let mut server = Self {

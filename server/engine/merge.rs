@@ -64,7 +64,7 @@ impl Merger {
         if flow.row.is_async == 0 {
             let stream = self.streams.entry(stream_key(&flow)).or_default();
             if key.kind == LogType::REQUEST {
-                stream.push_request(key.l7_protocol, flow.row.syscall_cap_seq[0], at);
+                stream.push_request(key.l7_protocol, flow.row.key.syscall_cap_seq[0], at);
             } else {
                 stream.last_other = Some(at);
             }
@@ -94,7 +94,7 @@ impl Merger {
         let system = f.point.is_process();
         let frame = key.l7_protocol.is_grpc_like() && f.row.duration_us == 0;
         // `anchor + 1 = cap_seq_1`
-        let anchor = f.row.syscall_cap_seq[1].checked_sub(1);
+        let anchor = f.row.key.syscall_cap_seq[1].checked_sub(1);
         let flows = &self.flows;
         let is_request = |at: usize| flows[at].key().kind == LogType::REQUEST;
 
@@ -121,13 +121,13 @@ impl Merger {
     }
 
     fn absorb_session(&mut self, at: usize, f: Flow, frame: bool) {
-        let (resp_tcp_seq, cap_seq) = (f.row.key.resp_tcp_seq, f.row.syscall_cap_seq[1]);
+        let (resp_tcp_seq, cap_seq) = (f.row.key.resp_tcp_seq, f.row.key.syscall_cap_seq[1]);
         let partner = &mut self.flows[at];
         let was_request = partner.key().kind == LogType::REQUEST;
         absorb(partner, f);
         if !frame {
             partner.row.key.resp_tcp_seq = resp_tcp_seq;
-            partner.row.syscall_cap_seq[1] = cap_seq;
+            partner.row.key.syscall_cap_seq[1] = cap_seq;
         }
         let partner = &self.flows[at];
         if let Some(stream) = self.streams.get_mut(&stream_key(partner)) {
@@ -167,12 +167,12 @@ impl Merger {
         let partner = &mut self.flows[at];
         let trace_ids = partner.trace_ids.union(&f.trace_ids, texts);
         let later = f.row.key.end_us > partner.row.key.end_us;
-        let (resp_tcp_seq, cap_seq) = (f.row.key.resp_tcp_seq, f.row.syscall_cap_seq[1]);
+        let (resp_tcp_seq, cap_seq) = (f.row.key.resp_tcp_seq, f.row.key.syscall_cap_seq[1]);
         absorb(partner, f);
         partner.trace_ids = trace_ids;
         if later {
             partner.row.key.resp_tcp_seq = resp_tcp_seq;
-            partner.row.syscall_cap_seq[1] = cap_seq;
+            partner.row.key.syscall_cap_seq[1] = cap_seq;
         }
     }
 }
@@ -188,12 +188,12 @@ impl Stream {
 }
 
 fn stream_key(flow: &Flow) -> StreamKey {
-    (flow.row.key.agent, flow.row.flow_id, flow.row.key.request_id)
+    (flow.row.key.agent, flow.row.key.flow_id, flow.row.key.request_id)
 }
 
 /// R-MERGE-4 step 5: the number that the next DNS response of this flow follows.
 fn dns_anchor(flow: &Flow) -> u32 {
-    flow.row.syscall_cap_seq[usize::from(flow.key().kind != LogType::REQUEST)]
+    flow.row.key.syscall_cap_seq[usize::from(flow.key().kind != LogType::REQUEST)]
 }
 
 fn merges_async(flow: &Flow) -> bool {
@@ -268,7 +268,8 @@ fn fill_unknown(p: &mut FlowRow, f: &FlowRow) {
         span_id,
         parent_span_id,
         x_request_id_0,
-        x_request_id_1
+        x_request_id_1,
+        flow_id
     );
     take_option(&mut p.key.request_id, f.key.request_id);
     take_option(&mut p.response_code, f.response_code);
@@ -279,7 +280,6 @@ fn fill_unknown(p: &mut FlowRow, f: &FlowRow) {
         l7_protocol_str,
         l7_protocol_enum,
         version,
-        flow_id,
         is_tls,
         is_async,
         server_port,
@@ -299,7 +299,7 @@ fn fill_unknown(p: &mut FlowRow, f: &FlowRow) {
         app_instance
     );
     for side in 0..2 {
-        take(&mut p.syscall_cap_seq[side], f.syscall_cap_seq[side]);
+        take(&mut p.key.syscall_cap_seq[side], f.key.syscall_cap_seq[side]);
         take_all!(
             p.sides[side],
             f.sides[side],

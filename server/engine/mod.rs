@@ -90,7 +90,7 @@ pub fn complete(
             let networks = network_set::build(&flows, &relations, &mut resources);
             let mut networks = network_set::reunite(networks, &flows, texts);
             for set in &mut networks {
-                network_set::order(&mut set.members, &flows, texts);
+                network_set::order_by_rank(&mut set.members, &flows);
             }
             evidence::assemble(&mut tree, &networks, &mut resources, request.host_clock_offset_us);
             (relations, networks)

@@ -179,6 +179,16 @@ pub(super) fn order(members: &mut Vec<u32>, flows: &[Flow], texts: &Texts) {
     }
 }
 
+/// Orders the members of a set along the path by what they are alone: rank, and of one rank the outermost
+/// first (deviation "path order"). The weights of R-NET-5 to -7 misplace halves and gateways.
+pub(super) fn order_by_rank(members: &mut [u32], flows: &[Flow]) {
+    members.sort_by_key(|&member| {
+        let flow = &flows[member as usize];
+        let key = flow.key();
+        (flow.point.rank(), key.start_us, std::cmp::Reverse(key.end_us), member)
+    });
+}
+
 /// R-NET-5: which hosts the path enters and leaves by.
 struct Weights {
     ingress: Option<AgentId>,

@@ -43,6 +43,10 @@ pub struct KeyRow {
     pub x_request_id_1: Text,
     /// `request_id`.
     pub request_id: Option<u64>,
+    /// `flow_id`.
+    pub flow_id: u64,
+    /// `syscall_cap_seq_0` and `_1`.
+    pub syscall_cap_seq: [u32; 2],
 }
 
 /// All columns of a row that an answer needs. On request spans, what an APM does not send is 0,
@@ -59,8 +63,6 @@ pub struct FlowRow {
     pub l7_protocol_enum: Text,
     /// `version` of the protocol.
     pub version: Text,
-    /// `flow_id`.
-    pub flow_id: u64,
     /// `is_tls`.
     pub is_tls: u8,
     /// `is_async`.
@@ -71,8 +73,6 @@ pub struct FlowRow {
     pub tap_id: u8,
     /// Name of `tap_id`.
     pub tap: Text,
-    /// `syscall_cap_seq_0` and `_1`.
-    pub syscall_cap_seq: [u32; 2],
     /// `response_status`.
     pub response_status: u8,
     /// `response_duration`, in µs; may be negative on request spans.

@@ -3,7 +3,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
-    flow::{KeyRow, ObservationPoint, RowId, Text, Texts, TraceIds},
+    flow::{AgentId, KeyRow, LogType, ObservationPoint, RowId, Text, Texts, TraceIds},
     relation::{self, Tolerance, conflict},
 };
 
@@ -29,7 +29,12 @@ pub(super) struct Found {
     by_x_request_id_1: FxHashMap<Text, Vec<u32>>,
     by_syscall: FxHashMap<u64, Vec<u32>>,
     by_dns: FxHashMap<u64, Vec<u32>>,
+    /// Requests of processes, by what the response that follows them would carry.
+    open_requests: FxHashSet<HalfKey>,
 }
+
+/// Agent, socket, request id and capture sequence number of a response.
+type HalfKey = (AgentId, u64, Option<u64>, u32);
 
 impl Found {
     /// Whether the row is among the found ones.
@@ -59,20 +64,23 @@ impl Found {
     }
 
     /// R-SEARCH-12: of `rows`, adds those that are related to another found row or to one another, and
-    /// returns them.
+    /// returns them. With `halves`, the response of a request found alone is related to it (deviation
+    /// "halves reunite").
     pub(super) fn add_related(
         &mut self,
         rows: Vec<(KeyRow, TraceIds)>,
         tolerance: Tolerance,
         follow_dns: bool,
+        halves: bool,
         texts: &Texts,
     ) -> Vec<KeyRow> {
         let first = self.records.len();
         for (row, trace_ids) in rows {
             self.file(row, trace_ids, texts);
         }
-        let related: Vec<bool> =
-            (first..self.records.len()).map(|i| self.has_relative(i as u32, tolerance, follow_dns)).collect();
+        let related: Vec<bool> = (first..self.records.len())
+            .map(|i| self.has_relative(i as u32, tolerance, follow_dns) || halves && self.is_other_half(i))
+            .collect();
         let mut kept = Vec::new();
         for (record, related) in self.records[first..].iter_mut().zip(related) {
             // A store may return one row twice; the first counts.
@@ -112,7 +120,18 @@ impl Found {
             self.by_dns.entry(id).or_default().push(index);
         }
         let point = ObservationPoint::parse(texts.get(row.tap_side));
+        if point.is_process() && row.kind == LogType::REQUEST {
+            let next = row.syscall_cap_seq[0].wrapping_add(1);
+            self.open_requests.insert((row.agent, row.flow_id, row.request_id, next));
+        }
         self.records.push(Record { row, trace_ids, point, alive: true });
+    }
+
+    /// Whether the record is the response of a request that was returned or found before.
+    fn is_other_half(&self, index: usize) -> bool {
+        let Record { row, point, .. } = &self.records[index];
+        let key = (row.agent, row.flow_id, row.request_id, row.syscall_cap_seq[1]);
+        point.is_process() && row.kind == LogType::RESPONSE && self.open_requests.contains(&key)
     }
 
     /// Whether the record, as the left operand, is related to any other.
@@ -137,8 +156,8 @@ impl Found {
         let dns = |b: &Record| relation::dns(row, &b.row, tolerance) && !conflict::of_dns_keys(row, &b.row);
 
         let is_app = row.signal_source == crate::flow::SignalSource::OTEL;
-        let is_response = row.kind == crate::flow::LogType::RESPONSE;
-        let is_request = row.kind == crate::flow::LogType::REQUEST;
+        let is_response = row.kind == LogType::RESPONSE;
+        let is_request = row.kind == LogType::REQUEST;
         !is_app && !is_response && any(self.by_req_seq.get(&row.req_tcp_seq.0), &tcp)
             || !is_app && !is_request && any(self.by_resp_seq.get(&row.resp_tcp_seq.0), &tcp)
             || any(self.by_span_id.get(&row.span_id), &span)

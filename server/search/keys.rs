@@ -4,8 +4,8 @@ use rustc_hash::FxHashSet;
 
 use super::AssociationKeys;
 use crate::{
-    config::{Tracing, TracingSource},
-    flow::{KeyRow, Text, Texts},
+    config::{Compatibility, Tracing, TracingSource},
+    flow::{KeyRow, LogType, Text, Texts},
     relation,
 };
 
@@ -17,6 +17,7 @@ pub(super) struct NewKeys {
     syscall: Once<u64>,
     x_request_id: Once<Text>,
     dns: Once<u64>,
+    response_flow: Once<u64>,
 }
 
 struct Follow {
@@ -24,6 +25,7 @@ struct Follow {
     syscall: bool,
     x_request_id: bool,
     dns: bool,
+    halves: bool,
 }
 
 /// Values, each handed out once.
@@ -60,12 +62,14 @@ impl NewKeys {
                 syscall: tracing.follows(TracingSource::Syscall),
                 x_request_id: tracing.follows(TracingSource::XRequestId),
                 dns: tracing.follows(TracingSource::Dns),
+                halves: tracing.compatibility == Compatibility::Off,
             },
             req_tcp_seq: Once::new(),
             resp_tcp_seq: Once::new(),
             syscall: Once::new(),
             x_request_id: Once::new(),
             dns: Once::new(),
+            response_flow: Once::new(),
         }
     }
 
@@ -86,6 +90,9 @@ impl NewKeys {
         if self.follow.dns && relation::filed_by_dns(row) {
             self.dns.add(relation::dns_key(row).unwrap_or(0));
         }
+        if self.follow.halves && row.kind == LogType::REQUEST {
+            self.response_flow.add(row.flow_id);
+        }
     }
 
     /// Forgets the keys not asked for, and notes those of `rows`.
@@ -95,6 +102,7 @@ impl NewKeys {
         self.syscall.fresh.clear();
         self.x_request_id.fresh.clear();
         self.dns.fresh.clear();
+        self.response_flow.fresh.clear();
         for row in rows {
             self.add(row);
         }
@@ -116,6 +124,7 @@ impl NewKeys {
             syscall_trace_ids: ordered(&self.syscall.used),
             x_request_ids,
             dns_request_ids: Vec::new(),
+            response_flow_ids: Vec::new(),
         }
     }
 
@@ -133,6 +142,7 @@ impl NewKeys {
                 self.x_request_id.take().into_iter().map(|id| texts.get(id).to_owned()).collect(),
             ),
             dns_request_ids: ordered(self.dns.take()),
+            response_flow_ids: ordered(self.response_flow.take()),
         }
     }
 }

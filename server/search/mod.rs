@@ -226,6 +226,11 @@ impl Search {
         self.phase = Phase::Done;
     }
 
+    /// Iteration of the open question, from 1; 0 is the lookup of the entry row.
+    pub fn iteration(&self) -> u32 {
+        self.iteration
+    }
+
     /// Number of rows found so far.
     pub fn found_rows(&self) -> usize {
         self.found.len()
@@ -323,7 +328,8 @@ impl Search {
             }
         }
         let judged = candidates.len();
-        let kept = self.found.add_related(candidates, self.options.tolerance, self.options.follow_dns, texts);
+        let Options { tolerance, follow_dns, original, .. } = self.options;
+        let kept = self.found.add_related(candidates, tolerance, follow_dns, !original, texts);
         round.kept = kept.len();
         round.unrelated = judged - kept.len();
         if !kept.is_empty() {

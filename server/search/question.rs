@@ -60,6 +60,8 @@ pub struct AssociationKeys {
     pub x_request_ids: Vec<String>,
     /// `l7_protocol` is DNS and `request_id` is one of these.
     pub dns_request_ids: Vec<u64>,
+    /// `type` is response and `flow_id` is one of these: the other half of a request found alone.
+    pub response_flow_ids: Vec<u64>,
 }
 
 impl AssociationKeys {
@@ -70,6 +72,7 @@ impl AssociationKeys {
             + self.syscall_trace_ids.len()
             + self.x_request_ids.len()
             + self.dns_request_ids.len()
+            + self.response_flow_ids.len()
     }
 
     /// No key at all.

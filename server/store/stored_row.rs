@@ -142,6 +142,8 @@ impl StoredRow {
             x_request_id_0: texts.intern(&self.x_request_id_0),
             x_request_id_1: texts.intern(&self.x_request_id_1),
             request_id: self.request_id,
+            flow_id: self.flow_id,
+            syscall_cap_seq: [self.syscall_cap_seq_0, self.syscall_cap_seq_1],
         }
     }
 
@@ -156,13 +158,11 @@ impl StoredRow {
                 None => texts.intern(&self.l7_protocol.to_string()),
             },
             version: texts.intern(&self.version),
-            flow_id: self.flow_id,
             is_tls: self.is_tls,
             is_async: self.is_async,
             server_port: self.server_port,
             tap_id: self.capture_network_type_id,
             tap: texts.intern(&self.capture_network_type),
-            syscall_cap_seq: [self.syscall_cap_seq_0, self.syscall_cap_seq_1],
             response_status: self.response_status,
             duration_us: i64::try_from(self.response_duration).unwrap_or(i64::MAX),
             biz_response_code: texts.intern(&self.biz_response_code),

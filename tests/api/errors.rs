@@ -3,7 +3,13 @@
 use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use trace_completion::{api::REST_PATH, store::StoreError};
+use trace_completion::{
+    api::{
+        REST_PATH,
+        proto::{CompleteTraceRequest, CompleteTraceResponse},
+    },
+    store::StoreError,
+};
 
 use crate::harness::{Does, QUESTION, Reply, Server, question, start};
 
@@ -13,8 +19,8 @@ async fn ask(server: &Server) -> (Reply, Status) {
     (reply, status)
 }
 
-/// Checks a REST error: both shapes, and the same text in both.
-fn check_rest(reply: &Reply, http: u16, opt_status: &str, code: Code, message: &str) {
+/// Checks a REST error: both shapes, the same text in both, and the reason.
+fn check_rest(reply: &Reply, http: u16, opt_status: &str, code: Code, message: &str, reason: &str) {
     let body = reply.json();
     assert_eq!(reply.status, http, "{body}");
     assert_eq!(reply.header("content-type"), Some("application/json; charset=utf-8"));
@@ -22,7 +28,31 @@ fn check_rest(reply: &Reply, http: u16, opt_status: &str, code: Code, message: &
     assert_eq!(body["code"], code as i32);
     assert_eq!(body["message"], body["DESCRIPTION"]);
     assert_eq!(body["message"], message);
-    assert!(body["details"].is_array());
+    let details = body["details"].as_array().unwrap();
+    let info = details.iter().find(|detail| detail["@type"] == "type.googleapis.com/google.rpc.ErrorInfo");
+    assert_eq!(info.unwrap(), &error_info(reply, reason));
+}
+
+fn error_info(reply: &Reply, reason: &str) -> Value {
+    let metadata = match reply.header("x-request-id") {
+        Some(id) => json!({ "request_id": id }),
+        None => json!({}),
+    };
+    json!({
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": format!("ERROR_REASON_{reason}"),
+        "domain": "tracecompletion.v1",
+        "metadata": metadata,
+    })
+}
+
+/// Checks the reason of a gRPC error.
+pub(crate) fn check_reason(status: &Status, reason: &str) {
+    let info = status.get_details_error_info().unwrap_or_else(|| panic!("no reason: {status:?}"));
+    assert_eq!(info.reason, format!("ERROR_REASON_{reason}"));
+    assert_eq!(info.domain, "tracecompletion.v1");
+    let id = status.metadata().get("x-request-id").map(|id| id.to_str().unwrap());
+    assert_eq!(info.metadata.get("request_id").map(String::as_str), id);
 }
 
 #[tokio::test]
@@ -69,14 +99,15 @@ async fn invalid_requests() {
 
     let body = QUESTION.replace('9', "4").replace("{\"app", "{\"max_iteration\": 0, \"app");
     let reply = server.post(body).await;
-    check_rest(&reply, 400, "INVALID_POST_DATA", Code::InvalidArgument, message);
-    let details = json!([{
+    check_rest(&reply, 400, "INVALID_POST_DATA", Code::InvalidArgument, message, "INVALID_REQUEST");
+    let bad_request = json!({
         "@type": "type.googleapis.com/google.rpc.BadRequest",
         "fieldViolations": [
             {"field": "app_spans[0].end_time_us", "description": "4 is less than start_time_us, 5"},
             {"field": "max_iteration", "description": "0 is less than 1"},
         ],
-    }]);
+    });
+    let details = json!([error_info(&reply, "INVALID_REQUEST"), bad_request]);
     assert_eq!(reply.json()["details"], details);
     assert_eq!(server.post("").await.json()["message"], "the body is empty, a JSON object is expected");
 
@@ -85,6 +116,7 @@ async fn invalid_requests() {
     request.max_iteration = Some(0);
     let status = server.grpc().await.complete_trace(request).await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::InvalidArgument, message));
+    check_reason(&status, "INVALID_REQUEST");
     let violations = status.get_details_bad_request().unwrap().field_violations;
     let violations: Vec<_> = violations.iter().map(|v| (v.field.as_str(), v.description.as_str())).collect();
     assert_eq!(
@@ -115,18 +147,50 @@ async fn a_message_that_is_no_protobuf() {
 async fn unknown_paths_and_wrong_methods() {
     let server = start(Does::Nothing, |_| {}).await;
     let reply = server.get("/nope").await;
-    check_rest(&reply, 404, "NOT_FOUND", Code::Unimplemented, "no such path: /nope");
+    let message = "no such path: /nope";
+    check_rest(&reply, 404, "NOT_FOUND", Code::Unimplemented, message, "UNKNOWN_METHOD");
     for (method, path, allow) in
         [("GET", REST_PATH, "POST"), ("POST", "/healthz", "GET, HEAD"), ("DELETE", "/readyz", "GET, HEAD")]
     {
         let reply = server.http(method, path, "", "").await;
         let message = format!("method {method} is not allowed here");
-        check_rest(&reply, 405, "NOT_ALLOW_METHOD", Code::Unimplemented, &message);
+        check_rest(&reply, 405, "NOT_ALLOW_METHOD", Code::Unimplemented, &message, "UNKNOWN_METHOD");
         assert_eq!(reply.header("allow"), Some(allow));
     }
     for path in ["/tracecompletion.v1.TraceCompletionService/Nope", "/x.Y/Z"] {
         let reply = server.http("POST", path, "content-type: application/grpc\r\n", "").await;
         assert_eq!((reply.status, reply.header("grpc-status")), (200, Some("12")), "{path}");
+    }
+
+    let mut client = tonic::client::Grpc::new(server.channel().await);
+    client.ready().await.unwrap();
+    let path = http::uri::PathAndQuery::from_static("/tracecompletion.v1.TraceCompletionService/Nope");
+    let codec = tonic_prost::ProstCodec::<CompleteTraceRequest, CompleteTraceResponse>::default();
+    let status = client.unary(tonic::Request::new(question()), path, codec).await.unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::Unimplemented, "no such path: /tracecompletion.v1.TraceCompletionService/Nope")
+    );
+    check_reason(&status, "UNKNOWN_METHOD");
+}
+
+#[tokio::test]
+async fn compressed_messages() {
+    let server = start(Does::Nothing, |_| {}).await;
+    // A frame that says it is compressed.
+    let frame = [1, 0, 0, 0, 1, 0];
+    let headers = "content-type: application/grpc\r\nte: trailers\r\ngrpc-encoding: gzip\r\n";
+    for method in ["CompleteTrace", "StreamCompleteTrace"] {
+        let path = format!("/tracecompletion.v1.TraceCompletionService/{method}");
+        let reply = server.http("POST", &path, headers, frame).await;
+        assert_eq!(reply.header("grpc-status"), Some("12"), "{reply:?}");
+        let message = "messages%20compressed%20with%20gzip%20are%20not%20read";
+        assert_eq!(reply.header("grpc-message"), Some(message));
+        assert!(reply.header("grpc-accept-encoding").is_some(), "{reply:?}");
+        let map = reply.headers.iter().map(|(name, value)| {
+            (http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap())
+        });
+        check_reason(&Status::from_header_map(&map.collect()).unwrap(), "UNSUPPORTED_ENCODING");
     }
 }
 
@@ -134,13 +198,14 @@ async fn unknown_paths_and_wrong_methods() {
 async fn the_flow_log_fails() {
     let server = start(Does::Nothing, |_| {}).await;
     let secret = || "password hunter2".to_owned();
-    for (error, code, http, opt_status, message) in [
+    for (error, code, http, opt_status, message, reason) in [
         (
             StoreError::Unreachable(secret()),
             Code::Unavailable,
             503,
             "SERVER_ERROR",
             "the flow log is unavailable: it cannot be reached",
+            "STORE_UNREACHABLE",
         ),
         (
             StoreError::Denied(secret()),
@@ -148,6 +213,7 @@ async fn the_flow_log_fails() {
             503,
             "SERVER_ERROR",
             "the flow log is unavailable: it refuses access to this server",
+            "STORE_DENIED",
         ),
         (
             StoreError::Timeout,
@@ -155,6 +221,7 @@ async fn the_flow_log_fails() {
             504,
             "SERVER_ERROR",
             "the flow log did not answer in time",
+            "DEADLINE_EXCEEDED",
         ),
         (
             StoreError::Schema("column trace_id_2".to_owned()),
@@ -162,13 +229,14 @@ async fn the_flow_log_fails() {
             500,
             "INTERNAL_SERVER_ERROR",
             "the flow log lacks column trace_id_2",
+            "STORE_SCHEMA",
         ),
     ] {
         server.store.now(Does::Fail(error));
         let (reply, status) = ask(&server).await;
-        check_rest(&reply, http, opt_status, code, message);
-        assert_eq!(reply.json()["details"], Value::Array(Vec::new()));
+        check_rest(&reply, http, opt_status, code, message, reason);
         assert_eq!((status.code(), status.message()), (code, message));
+        check_reason(&status, reason);
     }
 }
 
@@ -182,7 +250,8 @@ async fn faults_of_ours_leak_nothing_but_the_request_id() {
         server.store.now(does);
         let (reply, status) = ask(&server).await;
         let message = format!("internal error, request id {}", reply.header("x-request-id").unwrap());
-        check_rest(&reply, 500, "INTERNAL_SERVER_ERROR", Code::Internal, &message);
+        check_rest(&reply, 500, "INTERNAL_SERVER_ERROR", Code::Internal, &message, "INTERNAL");
+        check_reason(&status, "INTERNAL");
         let id = status.metadata().get("x-request-id").unwrap().to_str().unwrap();
         assert_eq!(
             (status.code(), status.message()),

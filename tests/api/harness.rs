@@ -266,3 +266,14 @@ pub(crate) fn question() -> CompleteTraceRequest {
 
 pub(crate) const QUESTION: &str = r#"{"app_spans": [{"trace_id": "t", "span_id": "s", "parent_span_id": "",
     "span_kind": 2, "start_time_us": 5, "end_time_us": 9}]}"#;
+
+/// A question of many spans, of about 300 bytes each in the answer.
+pub(crate) fn large_question(spans: usize) -> CompleteTraceRequest {
+    let span = |i: usize| AppSpan {
+        span_id: format!("s{i}"),
+        parent_span_id: if i == 0 { String::new() } else { format!("s{}", (i - 1) / 10) },
+        name: format!("work {i} {}", "x".repeat(200)),
+        ..question().app_spans.remove(0)
+    };
+    CompleteTraceRequest { app_spans: (0..spans).map(span).collect(), ..CompleteTraceRequest::default() }
+}

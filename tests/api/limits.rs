@@ -7,6 +7,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use trace_completion::api::REST_PATH;
 
+use crate::errors::check_reason;
 use crate::harness::{Does, QUESTION, Server, question, read_all, start};
 
 async fn refused(server: &Server) -> Status {
@@ -26,12 +27,14 @@ async fn max_request_bytes() {
     for reply in [announced, server.raw(chunked.as_bytes()).await] {
         assert_eq!((reply.status, &reply.json()["OPT_STATUS"]), (413, &"INVALID_POST_DATA".into()));
         assert_eq!(reply.json()["DESCRIPTION"], "the body is over 2000 bytes (limits.max_request_bytes)");
+        assert_eq!(reply.json()["details"][0]["reason"], "ERROR_REASON_REQUEST_TOO_LARGE");
     }
     let mut large = question();
     large.app_spans[0].trace_id = "t".repeat(2000);
     let status = server.grpc().await.complete_trace(large).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);
     assert_eq!(status.message(), "the message is over 2000 bytes (limits.max_request_bytes)");
+    check_reason(&status, "REQUEST_TOO_LARGE");
 }
 
 #[tokio::test]
@@ -40,7 +43,10 @@ async fn max_answer_bytes() {
     let reply = server.post(QUESTION).await;
     assert_eq!(reply.status, 413);
     assert!(reply.body.contains("at most 2 are sent (limits.max_answer_bytes)"), "{}", reply.body);
-    assert_eq!(refused(&server).await.code(), Code::ResourceExhausted);
+    assert_eq!(reply.json()["details"][0]["reason"], "ERROR_REASON_ANSWER_TOO_LARGE");
+    let status = refused(&server).await;
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    check_reason(&status, "ANSWER_TOO_LARGE");
 }
 
 #[tokio::test]
@@ -76,8 +82,10 @@ async fn max_concurrent_and_max_waiting() {
     assert_eq!((reply.status, reply.header("retry-after")), (429, Some("1")));
     assert_eq!(reply.json()["OPT_STATUS"], "SERVER_BUSY");
     assert_eq!(reply.json()["details"][0]["retryDelay"], "1s");
+    assert_eq!(reply.json()["details"][1]["reason"], "ERROR_REASON_SERVER_BUSY");
     let status = refused(&server).await;
     assert_eq!(status.code(), Code::ResourceExhausted);
+    check_reason(&status, "SERVER_BUSY");
     assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(1)));
     assert_eq!(server.get("/healthz").await.status, 200, "health is exempt");
 
@@ -109,7 +117,10 @@ async fn max_request_ms() {
     let server = start(Does::Hang, |config| config.limits.max_request_ms = 200).await;
     let reply = server.post(QUESTION).await;
     assert_eq!((reply.status, &reply.json()["OPT_STATUS"]), (504, &"SERVER_ERROR".into()));
-    assert_eq!(refused(&server).await.code(), Code::DeadlineExceeded);
+    assert_eq!(reply.json()["details"][0]["reason"], "ERROR_REASON_DEADLINE_EXCEEDED");
+    let status = refused(&server).await;
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    check_reason(&status, "DEADLINE_EXCEEDED");
 
     // A body that never comes takes no longer.
     let head =

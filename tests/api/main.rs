@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
 
+mod batch;
 mod errors;
 mod harness;
 mod health;
 mod limits;
 mod shutdown;
+mod stream;

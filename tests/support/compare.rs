@@ -25,11 +25,12 @@ struct Comparison<'a> {
     found: Vec<String>,
 }
 
-struct Actual<'a> {
-    span: &'a Value,
-    times: usize,
-    parents: BTreeSet<String>,
-    related: BTreeSet<(String, String)>,
+/// A span of an answer: how often it is there, its parents and its related spans by key.
+pub struct Actual<'a> {
+    pub span: &'a Value,
+    pub times: usize,
+    pub parents: BTreeSet<String>,
+    pub related: BTreeSet<(String, String)>,
 }
 
 fn list(value: &Value) -> &[Value] {
@@ -224,7 +225,7 @@ fn plain(value: &Value) -> Value {
 }
 
 /// The spans of an answer by key, with request spans named by their place in the request.
-fn canonical<'a>(case: &Value, answer: &'a Value) -> BTreeMap<String, Actual<'a>> {
+pub fn canonical<'a>(case: &Value, answer: &'a Value) -> BTreeMap<String, Actual<'a>> {
     let spans = list(&answer["DATA"]["tracing"]);
     let names = RowNames::of(case, spans);
     let mut keys = Vec::new();

@@ -4,29 +4,24 @@
 use std::{cmp::Ordering, collections::HashSet};
 
 use trace_completion::{
-    flow::{FlowRow, KeyRow, L7Protocol, RowId, Texts},
+    flow::{FlowRow, KeyRow, L7Protocol, LogType, RowId, Texts},
     search::{AssociationKeys, Question, Window},
     store::{FlowStore, Page, ReadContext, StoreError, StoredRow},
 };
 
 /// Rows in the total order (`time`, `_id`), each `_id` once.
 #[derive(Clone, Debug, Default)]
-pub struct MemoryStore {
+pub(crate) struct MemoryStore {
     rows: Vec<StoredRow>,
 }
 
 impl MemoryStore {
     /// Holds `rows`. Of rows with the same `_id` and second, the first in the total order stays.
-    pub fn new(mut rows: Vec<StoredRow>) -> Self {
+    pub(crate) fn new(mut rows: Vec<StoredRow>) -> Self {
         rows.sort_by(total_order);
         let mut seen = HashSet::new();
         rows.retain(|row| seen.insert(row._id));
         Self { rows }
-    }
-
-    /// The rows, in the total order.
-    pub fn rows(&self) -> &[StoredRow] {
-        &self.rows
     }
 
     fn matching(&self, question: &Question, limit_rows: u32, texts: &mut Texts) -> Page<KeyRow> {
@@ -104,20 +99,14 @@ fn associated(keys: &AssociationKeys, row: &StoredRow) -> bool {
         || keys.x_request_ids.contains(&row.x_request_id_1)
         || (row.l7_protocol == L7Protocol::DNS.0
             && row.request_id.is_some_and(|id| keys.dns_request_ids.contains(&id)))
+        || (row.r#type == LogType::RESPONSE.0 && keys.response_flow_ids.contains(&row.flow_id))
 }
 
 fn total_order(a: &StoredRow, b: &StoredRow) -> Ordering {
-    let key = |row: &StoredRow| {
-        (
-            row.time,
-            row._id,
-            row.r#type,
-            row.signal_source,
-            row.l7_protocol,
-            row.protocol,
-            row.start_time,
-            row.end_time,
-        )
-    };
-    key(a).cmp(&key(b)).then_with(|| a.observation_point.cmp(&b.observation_point))
+    let key = |row: &StoredRow| (row.time, row._id, row.start_time, row.end_time);
+    let tie = |row: &StoredRow| (row.agent_id, row.r#type);
+    key(a)
+        .cmp(&key(b))
+        .then_with(|| a.observation_point.cmp(&b.observation_point))
+        .then_with(|| tie(a).cmp(&tie(b)))
 }

@@ -4,3 +4,4 @@
 pub mod cases;
 pub mod compare;
 pub mod memory_store;
+pub mod score;

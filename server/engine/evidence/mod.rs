@@ -53,22 +53,23 @@ fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) {
     let is_member = |flow: &Flow| flow.is_app() || flow.is_system();
     let mut process_of: Vec<Option<u32>> = vec![None; tree.flows.len()];
     let mut memories: Vec<ProcessMemory> = Vec::new();
+    let mut on_way = vec![false; tree.flows.len()];
+    let mut way = Vec::new();
     for node in 0..tree.flows.len() as u32 {
-        let flow = tree.flow(node);
-        if !is_member(flow) {
+        if !is_member(tree.flow(node)) {
             continue;
         }
         // Walk to the top of the process, then give its number to the whole way.
-        let mut way = Vec::new();
         let mut at = node;
         let number = loop {
             if let Some(number) = process_of[at as usize] {
                 break number;
             }
             way.push(at);
+            on_way[at as usize] = true;
             let parent = tree.parent(at).filter(|&parent| {
                 let (p, c) = (tree.flow(parent), tree.flow(at));
-                !way.contains(&parent) && is_member(p) && joints::in_one_process(p, c)
+                !on_way[parent as usize] && is_member(p) && joints::in_one_process(p, c)
             });
             match parent {
                 Some(parent) => at = parent,
@@ -78,8 +79,9 @@ fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) {
                 }
             }
         };
-        for at in way {
+        for at in way.drain(..) {
             process_of[at as usize] = Some(number);
+            on_way[at as usize] = false;
         }
     }
     // System spans know their process, so they speak first.

@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use super::{exchange::Exchange, thread::Threads};
 use crate::{
     engine::flows::{Flow, Instance, POD},
-    flow::{AgentId, SyscallTraceId, Text},
+    flow::{AgentId, LogType, SyscallTraceId, Text},
 };
 
 /// What ties a client span to a server span, weakest first.
@@ -111,7 +111,9 @@ impl<'a> Servers<'a> {
 
     /// Of the server spans around the client span the one that shares an id with it, else the innermost.
     fn by_syscall(&self, file: &[u32], client: &Flow) -> Option<u32> {
-        let around = || self.around(file, client);
+        // Few: one thread's. A server span may have lost its request, so its start says nothing.
+        let around =
+            || file.iter().rev().copied().filter(|&node| encloses(&self.flows[node as usize], client));
         let (cq, cr) = (client.key().syscall_request, client.key().syscall_response);
         let shares = |server: &u32| {
             let key = self.flows[*server as usize].key();
@@ -134,6 +136,14 @@ impl<'a> Servers<'a> {
             server.key().agent == client.key().agent && server.covers_or_lost(client)
         })
     }
+}
+
+/// Whether a server span is around a client span of its host, as far as it was seen: of a lost request only
+/// the end is known, of a lost response only the start.
+fn encloses(server: &Flow, client: &Flow) -> bool {
+    let (s, c) = (server.key(), client.key());
+    s.agent == c.agent
+        && if s.kind == LogType::RESPONSE { s.end_us >= c.end_us } else { server.covers_or_lost(client) }
 }
 
 fn file(files: &mut Files<(Process, Text)>, key: (Process, Text), value: Text, node: u32) {

@@ -13,6 +13,7 @@ pub(super) struct KeyLists<'a> {
     pub(super) syscall_trace_ids: &'a [u64],
     pub(super) x_request_ids: &'a [String],
     pub(super) dns_request_ids: &'a [u64],
+    pub(super) response_flow_ids: &'a [u64],
 }
 
 /// Parts of at most `size` keys, none empty.
@@ -23,6 +24,7 @@ pub(super) fn key_lists(keys: &AssociationKeys, size: usize) -> Vec<KeyLists<'_>
         syscall_trace_ids: &keys.syscall_trace_ids,
         x_request_ids: &keys.x_request_ids,
         dns_request_ids: &keys.dns_request_ids,
+        response_flow_ids: &keys.response_flow_ids,
     };
     let mut parts = Vec::new();
     loop {
@@ -33,6 +35,7 @@ pub(super) fn key_lists(keys: &AssociationKeys, size: usize) -> Vec<KeyLists<'_>
             syscall_trace_ids: take(&mut rest.syscall_trace_ids, &mut room),
             x_request_ids: take_texts(&mut rest.x_request_ids, &mut room),
             dns_request_ids: take(&mut rest.dns_request_ids, &mut room),
+            response_flow_ids: take(&mut rest.response_flow_ids, &mut room),
         };
         if part == KeyLists::default() {
             return parts;
@@ -84,16 +87,18 @@ mod tests {
             syscall_trace_ids: (9..=12).collect(),
             x_request_ids: ["a", "b", "c"].map(str::to_owned).to_vec(),
             dns_request_ids: vec![13, 14],
+            response_flow_ids: vec![15],
         };
         for size in 1..20 {
             let parts = key_lists(&keys, size);
-            assert_eq!(parts.len(), 17usize.div_ceil(size), "{size}");
+            assert_eq!(parts.len(), keys.len().div_ceil(size), "{size}");
             let joined = AssociationKeys {
                 req_tcp_seqs: parts.iter().flat_map(|part| part.req_tcp_seqs).copied().collect(),
                 resp_tcp_seqs: parts.iter().flat_map(|part| part.resp_tcp_seqs).copied().collect(),
                 syscall_trace_ids: parts.iter().flat_map(|part| part.syscall_trace_ids).copied().collect(),
                 x_request_ids: parts.iter().flat_map(|part| part.x_request_ids).cloned().collect(),
                 dns_request_ids: parts.iter().flat_map(|part| part.dns_request_ids).copied().collect(),
+                response_flow_ids: parts.iter().flat_map(|part| part.response_flow_ids).copied().collect(),
             };
             assert_eq!(joined, keys, "{size}");
         }

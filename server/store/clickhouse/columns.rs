@@ -1,61 +1,22 @@
 //! The expressions of every column that we read, for the names that a server happens to have
 //! (data-model sections 4 and 5).
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeMap;
 
-use super::sql;
+use super::{dictionary::Dictionary, sql};
 use crate::store::StoreError;
-
-/// Dictionaries that give names to numbers.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub(super) enum Dictionary {
-    Device,
-    Subnet,
-    Gprocess,
-    TapType,
-    IntEnum,
-}
-
-impl Dictionary {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Device, Self::Subnet, Self::Gprocess, Self::TapType, Self::IntEnum];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Device => "device_map",
-            Self::Subnet => "subnet_map",
-            Self::Gprocess => "gprocess_map",
-            Self::TapType => "tap_type_map",
-            Self::IntEnum => "int_enum_map",
-        }
-    }
-
-    /// An expression that fails unless the dictionary is there, loads, and may be read.
-    pub(super) fn probe(self, tag_database: &str) -> String {
-        self.lookup(tag_database, &["toUInt8(0)", "toUInt32(0)"])
-    }
-
-    /// The name that the dictionary has for these values; as many are used as its key has parts.
-    fn lookup(self, tag_database: &str, values: &[&str; 2]) -> String {
-        let dictionary = sql::literal(&format!("{tag_database}.{}", self.name()));
-        let [first, second] = values;
-        match self {
-            Self::Device => format!("dictGet({dictionary}, 'name', (toUInt64({first}), toUInt64({second})))"),
-            Self::Subnet | Self::Gprocess | Self::TapType => {
-                format!("dictGet({dictionary}, 'name', toUInt64({first}))")
-            }
-            Self::IntEnum => format!(
-                "dictGetOrDefault({dictionary}, 'name_en', ('l7_protocol', toUInt64({first})), toString({first}))"
-            ),
-        }
-    }
-}
 
 /// Columns under which a value may be stored, the newest first.
 type Names = &'static [&'static str];
 
 const ID: Names = &["_id"];
+const FLOW_ID: Names = &["flow_id"];
 const TIME: Names = &["time"];
+const START_TIME: Names = &["start_time"];
+const END_TIME: Names = &["end_time"];
+const TAP_SIDE: Names = &["observation_point", "tap_side"];
+const AGENT: Names = &["agent_id", "vtap_id"];
+const TYPE: Names = &["type"];
 const TRACE_ID: Names = &["trace_id"];
 const TRACE_ID_2: Names = &["_trace_id_2"];
 const REQ_TCP_SEQ: Names = &["req_tcp_seq"];
@@ -76,6 +37,8 @@ pub(super) struct Columns {
     pub(super) flow: Vec<Selected>,
     pub(super) id: String,
     pub(super) time: String,
+    /// Orders rows with the same `time` and `_id`, which are few and mostly the same row twice.
+    pub(super) ties: Vec<String>,
     /// One or two columns, any of which may hold a trace id.
     pub(super) trace_ids: Vec<String>,
     pub(super) req_tcp_seq: String,
@@ -84,6 +47,8 @@ pub(super) struct Columns {
     /// One or two columns, any of which may hold an X-Request-ID.
     pub(super) x_request_ids: Vec<String>,
     pub(super) l7_protocol: String,
+    pub(super) r#type: String,
+    pub(super) flow_id: String,
     pub(super) request_id: String,
 }
 
@@ -95,11 +60,11 @@ pub(super) struct Selected {
 }
 
 impl Columns {
-    /// For a table with the columns `present`, and `dictionaries` that answer. Fails where something is
+    /// For a table with the columns `present`, each with its type, and `dictionaries` that answer. Fails where something is
     /// missing that a search cannot do without.
     pub(super) fn new(
         table: &str,
-        present: &BTreeSet<String>,
+        present: &BTreeMap<String, String>,
         tag_database: &str,
         dictionaries: &[Dictionary],
     ) -> Result<Self, StoreError> {
@@ -115,12 +80,18 @@ impl Columns {
             flow,
             id: writer.required(ID)?,
             time: writer.required(TIME)?,
+            ties: [START_TIME, END_TIME, TAP_SIDE, AGENT, TYPE]
+                .into_iter()
+                .map(|names| writer.required(names))
+                .collect::<Result<_, _>>()?,
             trace_ids,
             req_tcp_seq: writer.required(REQ_TCP_SEQ)?,
             resp_tcp_seq: writer.required(RESP_TCP_SEQ)?,
             syscall_ids: vec![writer.required(SYSCALL_REQUEST)?, writer.required(SYSCALL_RESPONSE)?],
             x_request_ids,
             l7_protocol: writer.required(L7_PROTOCOL)?,
+            r#type: writer.required(TYPE)?,
+            flow_id: writer.required(FLOW_ID)?,
             request_id: writer.required(REQUEST_ID)?,
         })
     }
@@ -128,7 +99,7 @@ impl Columns {
 
 struct Writer<'a> {
     table: &'a str,
-    present: &'a BTreeSet<String>,
+    present: &'a BTreeMap<String, String>,
     tag_database: &'a str,
     dictionaries: &'a [Dictionary],
 }
@@ -136,7 +107,7 @@ struct Writer<'a> {
 impl Writer<'_> {
     /// The column, quoted, under the newest of its names.
     fn find(&self, names: Names) -> Option<String> {
-        names.iter().find(|name| self.present.contains(**name)).map(|name| sql::identifier(name))
+        names.iter().find(|name| self.present.contains_key(**name)).map(|name| sql::identifier(name))
     }
 
     fn required(&self, names: Names) -> Result<String, StoreError> {
@@ -170,26 +141,29 @@ impl Writer<'_> {
         };
         let micros = |names| self.required(names).map(|column| format!("toUnixTimestamp64Micro({column})"));
         Ok(vec![
-            selected("r_id", "UInt64", &self.required(ID)?),
-            selected("r_time", "UInt32", &format!("toUnixTimestamp({})", self.required(TIME)?)),
-            selected("r_type", "UInt8", &self.required(&["type"])?),
-            selected("r_signal_source", "UInt16", &self.required(&["signal_source"])?),
-            selected("r_l7_protocol", "UInt8", &self.required(L7_PROTOCOL)?),
-            selected("r_protocol", "UInt8", &self.required(&["protocol"])?),
-            selected("r_tap_side", "String", &self.required(&["observation_point", "tap_side"])?),
-            selected("r_agent", "UInt16", &self.required(&["agent_id", "vtap_id"])?),
-            selected("r_start_us", "Int64", &micros(&["start_time"])?),
-            selected("r_end_us", "Int64", &micros(&["end_time"])?),
-            selected("r_req_tcp_seq", "UInt32", &self.required(REQ_TCP_SEQ)?),
-            selected("r_resp_tcp_seq", "UInt32", &self.required(RESP_TCP_SEQ)?),
-            selected("r_syscall_request", "UInt64", &self.required(SYSCALL_REQUEST)?),
-            selected("r_syscall_response", "UInt64", &self.required(SYSCALL_RESPONSE)?),
-            selected("r_trace_id", "String", &trace_ids),
-            selected("r_span_id", "String", &self.required(&["span_id"])?),
-            selected("r_parent_span_id", "String", &self.required(&["parent_span_id"])?),
-            selected("r_x_request_id_0", "String", &self.required(X_REQUEST_ID_0)?),
-            selected("r_x_request_id_1", "String", &self.required(X_REQUEST_ID_1)?),
-            selected("r_request_id", "Nullable(UInt64)", &self.required(REQUEST_ID)?),
+            self.selected("r_id", "UInt64", &self.required(ID)?),
+            self.selected("r_time", "UInt32", &format!("toUnixTimestamp({})", self.required(TIME)?)),
+            self.selected("r_type", "UInt8", &self.required(TYPE)?),
+            self.selected("r_signal_source", "UInt16", &self.required(&["signal_source"])?),
+            self.selected("r_l7_protocol", "UInt8", &self.required(L7_PROTOCOL)?),
+            self.selected("r_protocol", "UInt8", &self.required(&["protocol"])?),
+            self.selected("r_tap_side", "String", &self.required(TAP_SIDE)?),
+            self.selected("r_agent", "UInt16", &self.required(AGENT)?),
+            self.selected("r_start_us", "Int64", &micros(START_TIME)?),
+            self.selected("r_end_us", "Int64", &micros(END_TIME)?),
+            self.selected("r_req_tcp_seq", "UInt32", &self.required(REQ_TCP_SEQ)?),
+            self.selected("r_resp_tcp_seq", "UInt32", &self.required(RESP_TCP_SEQ)?),
+            self.selected("r_syscall_request", "UInt64", &self.required(SYSCALL_REQUEST)?),
+            self.selected("r_syscall_response", "UInt64", &self.required(SYSCALL_RESPONSE)?),
+            self.selected("r_trace_id", "String", &trace_ids),
+            self.selected("r_span_id", "String", &self.required(&["span_id"])?),
+            self.selected("r_parent_span_id", "String", &self.required(&["parent_span_id"])?),
+            self.selected("r_x_request_id_0", "String", &self.required(X_REQUEST_ID_0)?),
+            self.selected("r_x_request_id_1", "String", &self.required(X_REQUEST_ID_1)?),
+            self.selected("r_request_id", "Nullable(UInt64)", &self.required(REQUEST_ID)?),
+            self.selected("r_flow_id", "UInt64", &self.required(FLOW_ID)?),
+            self.selected("r_syscall_cap_seq_0", "UInt32", &self.or_zero(&["syscall_cap_seq_0"])),
+            self.selected("r_syscall_cap_seq_1", "UInt32", &self.or_zero(&["syscall_cap_seq_1"])),
         ])
     }
 
@@ -204,34 +178,39 @@ impl Writer<'_> {
         };
         let mut all = key.to_vec();
         all.extend([
-            selected("r_l7_protocol_str", "String", &protocol_str),
-            selected("r_l7_protocol_enum", "String", &self.name_of(Dictionary::IntEnum, &[&protocol, ""])),
-            selected("r_version", "String", &self.or_empty(&["version"])),
-            selected("r_flow_id", "UInt64", &self.or_zero(&["flow_id"])),
-            selected("r_is_tls", "UInt8", &self.or_zero(&["is_tls"])),
-            selected("r_is_async", "UInt8", &self.or_zero(&["is_async"])),
-            selected("r_server_port", "UInt16", &self.or_zero(&["server_port"])),
-            selected("r_tap_id", "UInt8", &tap_id),
-            selected("r_tap", "String", &self.name_of(Dictionary::TapType, &[&tap_id, ""])),
-            selected("r_syscall_cap_seq_0", "UInt32", &self.or_zero(&["syscall_cap_seq_0"])),
-            selected("r_syscall_cap_seq_1", "UInt32", &self.or_zero(&["syscall_cap_seq_1"])),
-            selected("r_response_status", "UInt8", &self.or_zero(&["response_status"])),
-            selected("r_duration", "UInt64", &self.or_zero(&["response_duration"])),
-            selected("r_biz_response_code", "String", &self.or_empty(&["biz_response_code"])),
-            selected(
+            self.selected("r_l7_protocol_str", "String", &protocol_str),
+            self.selected(
+                "r_l7_protocol_enum",
+                "String",
+                &self.name_of(Dictionary::IntEnum, &[&protocol, ""]),
+            ),
+            self.selected("r_version", "String", &self.or_empty(&["version"])),
+            self.selected("r_is_tls", "UInt8", &self.or_zero(&["is_tls"])),
+            self.selected("r_is_async", "UInt8", &self.or_zero(&["is_async"])),
+            self.selected("r_server_port", "UInt16", &self.or_zero(&["server_port"])),
+            self.selected("r_tap_id", "UInt8", &tap_id),
+            self.selected("r_tap", "String", &self.name_of(Dictionary::TapType, &[&tap_id, ""])),
+            self.selected("r_response_status", "UInt8", &self.or_zero(&["response_status"])),
+            self.selected("r_duration", "UInt64", &self.or_zero(&["response_duration"])),
+            self.selected("r_biz_response_code", "String", &self.or_empty(&["biz_response_code"])),
+            self.selected(
                 "r_response_code",
                 "Nullable(Int32)",
                 &self.find(&["response_code"]).unwrap_or_else(|| "NULL".to_owned()),
             ),
-            selected("r_response_exception", "String", &self.or_empty(&["response_exception"])),
-            selected("r_response_result", "String", &self.or_empty(&["response_result"])),
-            selected("r_request_type", "String", &self.or_empty(&["request_type"])),
-            selected("r_request_domain", "String", &self.or_empty(&["request_domain"])),
-            selected("r_request_resource", "String", &self.or_empty(&["request_resource"])),
-            selected("r_http_proxy_client", "String", &self.or_empty(&["http_proxy_client"])),
-            selected("r_endpoint", "String", &self.or_empty(&["endpoint"])),
-            selected("r_app_service", "String", &self.or_empty(&["app_service", "service_name"])),
-            selected("r_app_instance", "String", &self.or_empty(&["app_instance", "service_instance_id"])),
+            self.selected("r_response_exception", "String", &self.or_empty(&["response_exception"])),
+            self.selected("r_response_result", "String", &self.or_empty(&["response_result"])),
+            self.selected("r_request_type", "String", &self.or_empty(&["request_type"])),
+            self.selected("r_request_domain", "String", &self.or_empty(&["request_domain"])),
+            self.selected("r_request_resource", "String", &self.or_empty(&["request_resource"])),
+            self.selected("r_http_proxy_client", "String", &self.or_empty(&["http_proxy_client"])),
+            self.selected("r_endpoint", "String", &self.or_empty(&["endpoint"])),
+            self.selected("r_app_service", "String", &self.or_empty(&["app_service", "service_name"])),
+            self.selected(
+                "r_app_instance",
+                "String",
+                &self.or_empty(&["app_instance", "service_instance_id"]),
+            ),
         ]);
         all.extend(self.side(&CLIENT));
         all.extend(self.side(&SERVER));
@@ -251,18 +230,18 @@ impl Writer<'_> {
         let [service_type, service_id, service] = self.auto(side.service, &subnet_id, &ip);
         let aliases = side.aliases;
         [
-            selected(aliases[0], "Int32", &self.or_zero(side.process_id)),
-            selected(aliases[1], "String", &self.or_empty(side.process_kname)),
-            selected(aliases[2], "String", &self.name_of(Dictionary::Gprocess, &[&gprocess_id, ""])),
-            selected(aliases[3], "UInt16", &subnet_id),
-            selected(aliases[4], "String", &self.name_of(Dictionary::Subnet, &[&subnet_id, ""])),
-            selected(aliases[5], "String", &ip),
-            selected(aliases[6], "UInt8", &instance_type),
-            selected(aliases[7], "UInt32", &instance_id),
-            selected(aliases[8], "String", &instance),
-            selected(aliases[9], "UInt8", &service_type),
-            selected(aliases[10], "UInt32", &service_id),
-            selected(aliases[11], "String", &service),
+            self.selected(aliases[0], "Int32", &self.or_zero(side.process_id)),
+            self.selected(aliases[1], "String", &self.or_empty(side.process_kname)),
+            self.selected(aliases[2], "String", &self.name_of(Dictionary::Gprocess, &[&gprocess_id, ""])),
+            self.selected(aliases[3], "UInt16", &subnet_id),
+            self.selected(aliases[4], "String", &self.name_of(Dictionary::Subnet, &[&subnet_id, ""])),
+            self.selected(aliases[5], "String", &ip),
+            self.selected(aliases[6], "UInt8", &instance_type),
+            self.selected(aliases[7], "UInt32", &instance_id),
+            self.selected(aliases[8], "String", &instance),
+            self.selected(aliases[9], "UInt8", &service_type),
+            self.selected(aliases[10], "UInt32", &service_id),
+            self.selected(aliases[11], "String", &service),
         ]
     }
 
@@ -277,7 +256,35 @@ impl Writer<'_> {
             format!("if({bare}, {ip}, {name})"),
         ]
     }
+
+    /// A column of the wire's type, wrapped in `LowCardinality` or not, is taken as it is: the planner pays for
+    /// each of some sixty casts. All else is cast, whatever width a release of DeepFlow gave it.
+    fn selected(&self, alias: &'static str, wire_type: &str, expression: &str) -> Selected {
+        let name = expression.trim_matches('`');
+        let is_of_the_type = match self.present.get(name) {
+            Some(kind) => kind == wire_type || *kind == format!("LowCardinality({wire_type})"),
+            None => false,
+        };
+        let is_made_of_it =
+            MAKERS.iter().any(|&(function, kind)| kind == wire_type && expression.starts_with(function));
+        let expression = if is_of_the_type || is_made_of_it {
+            expression.to_owned()
+        } else {
+            format!("CAST({expression} AS {wire_type})")
+        };
+        Selected { alias, expression }
+    }
 }
+
+/// Functions whose result has the wire's type.
+const MAKERS: [(&str, &str); 6] = [
+    ("toUnixTimestamp(", "UInt32"),
+    ("toUnixTimestamp64Micro(", "Int64"),
+    ("concat(", "String"),
+    ("dictGet", "String"),
+    ("if(", "String"),
+    ("if(", "UInt32"),
+];
 
 /// Names of the columns of one end.
 struct SideColumns {
@@ -344,13 +351,6 @@ const SERVER: SideColumns = SideColumns {
     ],
 };
 
-/// The cast fixes the type on the wire, whatever width or wrapper a release of DeepFlow gave the column.
-fn selected(alias: &'static str, wire_type: &str, expression: &str) -> Selected {
-    let mut text = String::new();
-    let _ = write!(text, "CAST({expression} AS {wire_type})");
-    Selected { alias, expression: text }
-}
-
 #[cfg(test)]
 mod tests {
     use clickhouse::Row as _;
@@ -381,10 +381,11 @@ mod tests {
         "x_request_id_0",
         "x_request_id_1",
         "request_id",
+        "flow_id",
     ];
 
-    fn columns(change: impl Fn(&mut BTreeSet<String>)) -> Result<Columns, StoreError> {
-        let mut present = NEW.iter().map(|name| (*name).to_owned()).collect();
+    fn columns(change: impl Fn(&mut BTreeMap<String, String>)) -> Result<Columns, StoreError> {
+        let mut present = NEW.iter().map(|name| ((*name).to_owned(), "UInt128".to_owned())).collect();
         change(&mut present);
         Columns::new("flow_log.l7_flow_log", &present, "flow_tag", &Dictionary::ALL)
     }
@@ -404,7 +405,7 @@ mod tests {
     #[test]
     fn what_a_search_needs_is_required_under_its_newest_name() {
         for name in NEW {
-            let error = columns(|present| assert!(present.remove(*name))).unwrap_err();
+            let error = columns(|present| assert!(present.remove(*name).is_some())).unwrap_err();
             assert_eq!(error, StoreError::Schema(format!("column `{name}` of flow_log.l7_flow_log")));
         }
     }
@@ -414,12 +415,12 @@ mod tests {
         let old = columns(|present| {
             for (new, old) in [("agent_id", "vtap_id"), ("observation_point", "tap_side")] {
                 present.remove(new);
-                present.insert(old.to_owned());
+                present.insert(old.to_owned(), String::new());
             }
             present.remove("x_request_id_0");
             present.remove("x_request_id_1");
-            present.insert("x_request_id".to_owned());
-            present.insert("tap_type".to_owned());
+            present.insert("x_request_id".to_owned(), String::new());
+            present.insert("tap_type".to_owned(), String::new());
         })
         .unwrap();
         assert_eq!(flow_expression(&old, "r_agent"), "CAST(`vtap_id` AS UInt16)");
@@ -430,17 +431,31 @@ mod tests {
         assert_eq!(flow_expression(&old, "r_trace_id"), "CAST(`trace_id` AS String)");
 
         let both = columns(|present| {
-            present.insert("vtap_id".to_owned());
-            present.insert("_trace_id_2".to_owned());
-            present.insert("biz_protocol".to_owned());
-            present.insert("l7_protocol_str".to_owned());
+            present.insert("vtap_id".to_owned(), String::new());
+            present.insert("_trace_id_2".to_owned(), String::new());
+            present.insert("biz_protocol".to_owned(), String::new());
+            present.insert("l7_protocol_str".to_owned(), String::new());
         })
         .unwrap();
         assert_eq!(flow_expression(&both, "r_agent"), "CAST(`agent_id` AS UInt16)");
         assert_eq!(both.trace_ids, ["`trace_id`", "`_trace_id_2`"]);
         assert_eq!(
             flow_expression(&both, "r_l7_protocol_str"),
-            "CAST(if(`biz_protocol` != '', `biz_protocol`, `l7_protocol_str`) AS String)"
+            "if(`biz_protocol` != '', `biz_protocol`, `l7_protocol_str`)"
         );
+    }
+
+    #[test]
+    fn only_a_column_of_another_type_is_cast() {
+        for (kind, want) in [
+            ("UInt16", "`agent_id`"),
+            ("LowCardinality(UInt16)", "`agent_id`"),
+            ("UInt32", "CAST(`agent_id` AS UInt16)"),
+        ] {
+            let columns = columns(|present| {
+                present.insert("agent_id".to_owned(), kind.to_owned());
+            });
+            assert_eq!(flow_expression(&columns.unwrap(), "r_agent"), want);
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! | `connection` | pools and fixed settings of every query |
 //! | `schema` | which columns and dictionaries the server has |
 //! | `columns` | the expression of each column that we read |
+//! | `dictionary` | where names of numbers come from |
 //! | `sql` | the text of each query |
 //! | `chunks` | long lists, cut |
 //! | `read` | one query from text to rows: time, second try |
@@ -15,6 +16,7 @@
 mod chunks;
 mod columns;
 mod connection;
+mod dictionary;
 mod error;
 mod read;
 mod records;

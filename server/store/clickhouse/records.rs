@@ -43,6 +43,9 @@ macro_rules! record {
             pub(super) r_x_request_id_0: &'a [u8],
             pub(super) r_x_request_id_1: &'a [u8],
             pub(super) r_request_id: Option<u64>,
+            pub(super) r_flow_id: u64,
+            pub(super) r_syscall_cap_seq_0: u32,
+            pub(super) r_syscall_cap_seq_1: u32,
             $(pub(super) $field: $type,)*
         }
 
@@ -68,6 +71,8 @@ macro_rules! record {
                     x_request_id_0: intern(texts, self.r_x_request_id_0),
                     x_request_id_1: intern(texts, self.r_x_request_id_1),
                     request_id: self.r_request_id,
+                    flow_id: self.r_flow_id,
+                    syscall_cap_seq: [self.r_syscall_cap_seq_0, self.r_syscall_cap_seq_1],
                 }
             }
         }
@@ -85,14 +90,11 @@ record! {
         r_l7_protocol_str: &'a [u8],
         r_l7_protocol_enum: &'a [u8],
         r_version: &'a [u8],
-        r_flow_id: u64,
         r_is_tls: u8,
         r_is_async: u8,
         r_server_port: u16,
         r_tap_id: u8,
         r_tap: &'a [u8],
-        r_syscall_cap_seq_0: u32,
-        r_syscall_cap_seq_1: u32,
         r_response_status: u8,
         r_duration: u64,
         r_biz_response_code: &'a [u8],
@@ -183,13 +185,11 @@ impl FlowRecord<'_> {
             l7_protocol_str: intern(texts, self.r_l7_protocol_str),
             l7_protocol_enum: intern(texts, self.r_l7_protocol_enum),
             version: intern(texts, self.r_version),
-            flow_id: self.r_flow_id,
             is_tls: self.r_is_tls,
             is_async: self.r_is_async,
             server_port: self.r_server_port,
             tap_id: self.r_tap_id,
             tap: intern(texts, self.r_tap),
-            syscall_cap_seq: [self.r_syscall_cap_seq_0, self.r_syscall_cap_seq_1],
             response_status: self.r_response_status,
             duration_us: i64::try_from(self.r_duration).unwrap_or(i64::MAX),
             biz_response_code: intern(texts, self.r_biz_response_code),

@@ -1,14 +1,15 @@
 //! What the server has: the columns of the flow log and the dictionaries of names. Looked up at the first
 //! query, now and then afterwards, and after an error that a change of either may explain.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use clickhouse::Row;
 use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
-    columns::{Columns, Dictionary},
+    columns::Columns,
+    dictionary::Dictionary,
     error::Failure,
     read::Reader,
     settings::StoreSettings,
@@ -44,8 +45,9 @@ struct State {
 }
 
 #[derive(Row, Deserialize)]
-struct Name<'a> {
+struct Column<'a> {
     name: &'a str,
+    r#type: &'a str,
 }
 
 impl SchemaSource {
@@ -120,12 +122,12 @@ impl SchemaSource {
         reader: &Reader,
         context: &ReadContext,
     ) -> Result<(Columns, Vec<Dictionary>), StoreError> {
-        let mut present = BTreeSet::new();
+        let mut present = BTreeMap::new();
         let statement = Statement::column_names(&self.database, TABLE);
-        let mut keep = |row: Name<'_>| {
-            present.insert(row.name.to_owned());
+        let mut keep = |column: Column<'_>| {
+            present.insert(column.name.to_owned(), column.r#type.to_owned());
         };
-        reader.run::<Name<'_>, _>(context, &statement, &mut keep).await.map_err(|failure| failure.error)?;
+        reader.run::<Column<'_>, _>(context, &statement, &mut keep).await.map_err(|failure| failure.error)?;
         let table = format!("{}.{TABLE}", self.database);
         if present.is_empty() {
             // a table that the user may not see looks the same
@@ -164,8 +166,8 @@ impl SchemaSource {
     ) -> Result<bool, StoreError> {
         let probes: Vec<String> =
             dictionaries.iter().map(|dictionary| dictionary.probe(&self.tag_database)).collect();
-        let statement = Statement::plain(format!("SELECT concat({}, '') AS name LIMIT 1", probes.join(", ")));
-        match reader.run::<Name<'_>, _>(context, &statement, &mut |_: Name<'_>| ()).await {
+        let statement = Statement::plain(format!("SELECT concat({}, '') LIMIT 1", probes.join(", ")));
+        match reader.run::<String, _>(context, &statement, &mut |_: String| ()).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.may_be_the_schema() => {
                 tracing::debug!(?dictionaries, error = %failure.error, "dictionary does not answer");

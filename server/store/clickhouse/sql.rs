@@ -31,9 +31,9 @@ impl<'a> Statement<'a> {
         Self { text: text.into(), values: Vec::new() }
     }
 
-    /// The names of the columns of a table.
+    /// Names and types of the columns of a table.
     pub(super) fn column_names(database: &'a str, table: &'a str) -> Self {
-        let mut statement = Self::plain("SELECT name FROM system.columns WHERE database = ");
+        let mut statement = Self::plain("SELECT name, type FROM system.columns WHERE database = ");
         statement.value(Value::Text(database)).push(" AND table = ").value(Value::Text(table));
         statement.push(" ORDER BY name LIMIT 10000");
         statement
@@ -48,7 +48,7 @@ impl<'a> Statement<'a> {
     ) -> Self {
         let mut statement = Self::select(table, &columns.key, &columns.time, seconds);
         statement.any(&columns.trace_ids, " = ", Value::Text(trace_id));
-        statement.order_and_limit(columns, &columns.key, None, 1);
+        statement.order_and_limit(columns, None, 1);
         statement
     }
 
@@ -62,7 +62,7 @@ impl<'a> Statement<'a> {
     ) -> Self {
         let mut statement = Self::select(table, &columns.key, &columns.time, seconds);
         statement.any(&columns.trace_ids, " IN ", Value::Texts(trace_ids));
-        statement.order_and_limit(columns, &columns.key, None, u64::from(limit) + 1);
+        statement.order_and_limit(columns, None, u64::from(limit) + 1);
         statement
     }
 
@@ -93,13 +93,16 @@ impl<'a> Statement<'a> {
         let dns =
             format!("{} = {} AND {}", columns.l7_protocol, crate::flow::L7Protocol::DNS, columns.request_id);
         term(&dns, Value::U64s(keys.dns_request_ids), keys.dns_request_ids.is_empty());
+        let response =
+            format!("{} = {} AND {}", columns.r#type, crate::flow::LogType::RESPONSE, columns.flow_id);
+        term(&response, Value::U64s(keys.response_flow_ids), keys.response_flow_ids.is_empty());
 
         statement.push(" AND (");
         for (number, (column, value)) in terms.into_iter().enumerate() {
             statement.push(if number > 0 { " OR " } else { "" }).push(&column).value(value);
         }
         statement.push(")");
-        statement.order_and_limit(columns, &columns.key, None, u64::from(limit) + 1);
+        statement.order_and_limit(columns, None, u64::from(limit) + 1);
         statement
     }
 
@@ -112,7 +115,7 @@ impl<'a> Statement<'a> {
     ) -> Self {
         let mut statement = Self::select(table, &columns.flow, &columns.time, seconds);
         statement.push(" AND ").push(&columns.id).push(" IN ").value(Value::U64s(ids));
-        statement.order_and_limit(columns, &columns.flow, Some(&columns.id), ids.len() as u64);
+        statement.order_and_limit(columns, Some(&columns.id), ids.len() as u64);
         statement
     }
 
@@ -140,19 +143,10 @@ impl<'a> Statement<'a> {
         self.push(")");
     }
 
-    /// The order ends in all that is selected, so that rows which tie in it are equal.
-    fn order_and_limit(
-        &mut self,
-        columns: &Columns,
-        selected: &[Selected],
-        once_by: Option<&str>,
-        limit: u64,
-    ) {
+    fn order_and_limit(&mut self, columns: &Columns, once_by: Option<&str>, limit: u64) {
         self.push(" ORDER BY ").push(&columns.time).push(", ").push(&columns.id);
-        for Selected { alias, .. } in selected {
-            if !matches!(*alias, "r_time" | "r_id") {
-                self.push(", ").push(alias);
-            }
+        for tie in &columns.ties {
+            self.push(", ").push(tie);
         }
         if let Some(column) = once_by {
             self.push(" LIMIT 1 BY ").push(column);

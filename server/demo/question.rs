@@ -1,0 +1,65 @@
+//! The question of the demo in the forms of the two doors.
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::proto::{self, CompleteTraceRequest},
+    flow::{AppSpan, SpanKind},
+};
+
+/// The question as a message of the gRPC door.
+pub fn message(app_spans: &[AppSpan]) -> CompleteTraceRequest {
+    CompleteTraceRequest {
+        app_spans: app_spans.iter().map(message_span).collect(),
+        ..CompleteTraceRequest::default()
+    }
+}
+
+fn message_span(span: &AppSpan) -> proto::AppSpan {
+    proto::AppSpan {
+        trace_id: span.trace_id.clone(),
+        span_id: span.span_id.clone(),
+        parent_span_id: span.parent_span_id.clone(),
+        span_kind: number(span.span_kind),
+        start_time_us: span.start_time_us,
+        end_time_us: span.end_time_us,
+        name: span.name.clone(),
+        app_service: span.app_service.clone(),
+        app_instance: span.app_instance.clone(),
+    }
+}
+
+/// The question as the body of the REST door.
+pub fn body(app_spans: &[AppSpan]) -> Value {
+    let spans: Vec<Value> = app_spans.iter().map(body_span).collect();
+    json!({ "app_spans": spans })
+}
+
+fn body_span(span: &AppSpan) -> Value {
+    let AppSpan {
+        trace_id,
+        span_id,
+        parent_span_id,
+        span_kind,
+        start_time_us,
+        end_time_us,
+        name,
+        app_service,
+        app_instance,
+    } = span;
+    json!({
+        "trace_id": trace_id,
+        "span_id": span_id,
+        "parent_span_id": parent_span_id,
+        "span_kind": number(*span_kind),
+        "start_time_us": start_time_us,
+        "end_time_us": end_time_us,
+        "name": name,
+        "app_service": app_service,
+        "app_instance": app_instance,
+    })
+}
+
+fn number(kind: SpanKind) -> i32 {
+    SpanKind::ALL.iter().zip(0..).find(|((known, _), _)| *known == kind).map_or(0, |(_, number)| number)
+}
