@@ -188,12 +188,7 @@ fn captures_join_in_the_order_in_which_they_are_related() {
         request_id: Some(2),
         ..StoredRow::default()
     };
-    let seed = StoredRow {
-        r#type: 2,
-        trace_id: "t".to_owned(),
-        span_id: "a".to_owned(),
-        ..capture(1, 20)
-    };
+    let seed = StoredRow { r#type: 2, trace_id: "t".to_owned(), span_id: "a".to_owned(), ..capture(1, 20) };
     let by_dns = capture(2, 30);
     let by_span_and_dns = StoredRow {
         trace_id: "t".to_owned(),

@@ -110,7 +110,7 @@ pub fn merge(rows: Vec<Flow>, texts: &Texts) -> Vec<Flow> {
             absorb(p, &f);
             if !frame {
                 p.row.key.resp_tcp_seq = f.row.key.resp_tcp_seq;
-                p.row.syscall_cap_seq[1] = f.row.syscall_cap_seq[1];
+                p.row.key.syscall_cap_seq[1] = f.row.key.syscall_cap_seq[1];
             }
         } else if let Some(p) = asynchronous_partner(&flows, &f) {
             let p = &mut flows[p];
@@ -122,7 +122,7 @@ pub fn merge(rows: Vec<Flow>, texts: &Texts) -> Vec<Flow> {
             p.trace_ids = union;
             if later {
                 p.row.key.resp_tcp_seq = f.row.key.resp_tcp_seq;
-                p.row.syscall_cap_seq[1] = f.row.syscall_cap_seq[1];
+                p.row.key.syscall_cap_seq[1] = f.row.key.syscall_cap_seq[1];
             }
         } else {
             flows.push(f);
@@ -143,9 +143,9 @@ fn session_partner(flows: &[Flow], f: &Flow, texts: &Texts) -> Option<usize> {
     let frame = is_frame(f);
     let sys = ["s-p", "c-p"].contains(&texts.get(f.row.key.tap_side));
     let dns_sys = sys && f.row.key.l7_protocol.0 == 120;
-    let cap_seq_1 = i64::from(f.row.syscall_cap_seq[1]);
+    let cap_seq_1 = i64::from(f.row.key.syscall_cap_seq[1]);
     for (index, p) in flows.iter().enumerate().rev() {
-        let p_cap_seq = p.row.syscall_cap_seq.map(i64::from);
+        let p_cap_seq = p.row.key.syscall_cap_seq.map(i64::from);
         if !p.is_request() && !dns_sys && !frame {
             continue;
         }
@@ -153,7 +153,7 @@ fn session_partner(flows: &[Flow], f: &Flow, texts: &Texts) -> Option<usize> {
             continue;
         }
         if p.row.key.agent != f.row.key.agent
-            || p.row.flow_id != f.row.flow_id
+            || p.row.key.flow_id != f.row.key.flow_id
             || p.row.key.request_id != f.row.key.request_id
         {
             continue;
@@ -231,17 +231,22 @@ fn fill_key(p: &mut KeyRow, f: &KeyRow) {
         tap_side: Text::EMPTY, agent: AgentId(0), start_us: 0, end_us: 0, req_tcp_seq: TcpSeq(0),
         resp_tcp_seq: TcpSeq(0), syscall_request: SyscallTraceId(0), syscall_response: SyscallTraceId(0),
         trace_id: Text::EMPTY, span_id: Text::EMPTY, parent_span_id: Text::EMPTY, x_request_id_0: Text::EMPTY,
-        x_request_id_1: Text::EMPTY,
+        x_request_id_1: Text::EMPTY, flow_id: 0,
     });
     if p.request_id.unwrap_or(0) == 0 {
         p.request_id = f.request_id;
+    }
+    for (p_seq, f_seq) in p.syscall_cap_seq.iter_mut().zip(f.syscall_cap_seq) {
+        if *p_seq == 0 {
+            *p_seq = f_seq;
+        }
     }
 }
 
 fn fill_row(p: &mut FlowRow, f: &FlowRow) {
     fill!(p, f, {
         name: Text::EMPTY, l7_protocol_str: Text::EMPTY, l7_protocol_enum: Text::EMPTY, version: Text::EMPTY,
-        flow_id: 0, is_tls: 0, is_async: 0, server_port: 0, tap_id: 0, tap: Text::EMPTY, response_status: 0,
+        is_tls: 0, is_async: 0, server_port: 0, tap_id: 0, tap: Text::EMPTY, response_status: 0,
         duration_us: 0, biz_response_code: Text::EMPTY, response_exception: Text::EMPTY,
         response_result: Text::EMPTY, request_type: Text::EMPTY, request_domain: Text::EMPTY,
         request_resource: Text::EMPTY, http_proxy_client: Text::EMPTY, endpoint: Text::EMPTY,
@@ -249,11 +254,6 @@ fn fill_row(p: &mut FlowRow, f: &FlowRow) {
     });
     if p.response_code.unwrap_or(0) == 0 {
         p.response_code = f.response_code;
-    }
-    for (p_seq, f_seq) in p.syscall_cap_seq.iter_mut().zip(f.syscall_cap_seq) {
-        if *p_seq == 0 {
-            *p_seq = f_seq;
-        }
     }
 }
 
