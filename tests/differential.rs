@@ -1,6 +1,7 @@
 //! The engine against the oracle, a second reading of the same rules: on recorded cases, and on worlds made
 //! from seeds. `SOAK_WORLDS` says how many worlds of each kind, where more are wanted than a test run has
-//! time for.
+//! time for; `SOAK_FIRST` is the first seed, and `SOAK_UNSHRUNK` ends at a failing world without making it
+//! small.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
 
@@ -150,6 +151,7 @@ fn agree_on(kind: Kind, usual: u64) {
             by_index += 1;
             continue;
         }
+        assert!(std::env::var_os("SOAK_UNSHRUNK").is_none(), "{kind:?} world {seed}");
         let small = worlds::shrink::shrink(world, |world| !disagreements(world, Joining::ByIndex).is_empty());
         let found = disagreements(&small, Joining::ByIndex).join("\n");
         panic!("{kind:?} world {seed}\n{}{found}", small.describe());

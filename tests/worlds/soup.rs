@@ -12,7 +12,11 @@ const START: i64 = SECOND * 1_000_000;
 
 pub fn world(random: &mut Random) -> World {
     let pools = Pools::new(random);
-    let rows = (0..random.range(2, 14)).map(|number| pools.row(number as u64, random)).collect();
+    let mut rows: Vec<StoredRow> =
+        (0..random.range(2, 14)).map(|number| pools.row(number as u64, random)).collect();
+    if random.chance(15) {
+        one_exchange(&mut rows, random);
+    }
     let app_spans = (0..random.range(1, 5)).map(|position| pools.span(position as usize, random)).collect();
     let request = CompletionRequest {
         max_iteration: 30,
@@ -22,6 +26,39 @@ pub fn world(random: &mut Random) -> World {
         app_spans,
     };
     World { rows, request, tracing: options(random), truth: Vec::new() }
+}
+
+/// Makes all rows captures of one exchange, so that network sets are long.
+fn one_exchange(rows: &mut [StoredRow], random: &mut Random) {
+    let (req_tcp_seq, l7_protocol) = (random.pick(&[0, 5]), random.pick(&[20, 41]));
+    for row in rows {
+        if row.signal_source == 4 {
+            continue;
+        }
+        *row = StoredRow {
+            _id: row._id,
+            time: row.time,
+            agent_id: random.pick(&[0, 1, 2, 3]),
+            req_tcp_seq,
+            resp_tcp_seq: 8,
+            protocol: 6,
+            r#type: 2,
+            l7_protocol,
+            request_id: None,
+            start_time: START + random.range(0, 3),
+            end_time: START + random.range(3, 6),
+            trace_id: String::new(),
+            _trace_id_2: String::new(),
+            span_id: String::new(),
+            x_request_id_0: String::new(),
+            x_request_id_1: String::new(),
+            endpoint: String::new(),
+            request_type: String::new(),
+            request_domain: String::new(),
+            request_resource: String::new(),
+            ..row.clone()
+        };
+    }
 }
 
 /// What one world is made of: some worlds are about one thing only, so that deep rules are reached too.
