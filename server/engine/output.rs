@@ -19,6 +19,8 @@ pub(super) struct Forest {
     pub(super) grown: Grown,
     /// Whether each flow is in the answer.
     pub(super) keep: Vec<bool>,
+    /// The host whose clock each request span has, where it is known; empty if nobody looked.
+    pub(super) hosts: Vec<Option<AgentId>>,
 }
 
 /// Everything about the spans but the rows themselves, so that the rows can move into the answer.
@@ -58,8 +60,9 @@ pub(super) fn plan(
     let of_name = agents_by_instance_name(flows);
     let correction_of = |node: u32| {
         let flow = &flows[node as usize];
-        let named = if flow.is_app() { of_name.get(&flow.instance_name()).copied() } else { None };
-        corrections.get(&named.unwrap_or(flow.key().agent)).copied().unwrap_or(0)
+        let of_process = forest.hosts.get(node as usize).copied().flatten();
+        let named = || if flow.is_app() { of_name.get(&flow.instance_name()).copied() } else { None };
+        corrections.get(&of_process.or_else(named).unwrap_or(flow.key().agent)).copied().unwrap_or(0)
     };
     let mut seen = Seen::new(flows.len());
     let mut cut_spans = 0;

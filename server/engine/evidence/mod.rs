@@ -30,14 +30,16 @@ mod serving;
 mod thread;
 
 use super::{completed::Resource, flows::Flow, network_set::NetworkSet, resource::ProcessMemory, tree::Tree};
+use crate::flow::AgentId;
 
-/// Links everything that evidence ties together, and tells each span its resource.
+/// Links everything that evidence ties together, and tells each span its resource. Returns the host of each
+/// request span, where its process is known.
 pub(super) fn assemble(
     tree: &mut Tree<'_>,
     networks: &[NetworkSet],
     resources: &mut [Resource],
     host_clock_offset_us: i64,
-) {
+) -> Vec<Option<AgentId>> {
     let exchanges = exchange::collect(tree.flows, networks);
     for set in networks {
         for pair in set.members.windows(2) {
@@ -45,11 +47,11 @@ pub(super) fn assemble(
         }
     }
     joints::decide(tree, &exchanges, host_clock_offset_us);
-    lend_resources(tree, resources);
+    lend_resources(tree, resources)
 }
 
 /// R-SVC for processes as they were found: a system span and all that hangs below it in its own process.
-fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) {
+fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) -> Vec<Option<AgentId>> {
     let is_member = |flow: &Flow| flow.is_app() || flow.is_system();
     let mut process_of: Vec<Option<u32>> = vec![None; tree.flows.len()];
     let mut memories: Vec<ProcessMemory> = Vec::new();
@@ -84,6 +86,7 @@ fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) {
             on_way[at as usize] = false;
         }
     }
+    let mut host_of: Vec<Option<AgentId>> = vec![None; memories.len()];
     // System spans know their process, so they speak first.
     for speak_first in [true, false] {
         for (node, flow) in tree.flows.iter().enumerate().filter(|(_, flow)| flow.is_system() == speak_first)
@@ -91,10 +94,15 @@ fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) {
             if let Some(number) = process_of[node] {
                 let memory = &mut memories[number as usize];
                 if flow.is_system() {
+                    host_of[number as usize].get_or_insert(flow.key().agent);
                     memory.process(flow, &mut resources[node]);
                 }
                 memory.service(flow, &mut resources[node]);
             }
         }
     }
+    let host = |(flow, number): (&Flow, Option<u32>)| {
+        number.filter(|_| flow.request.is_some()).and_then(|number| host_of[number as usize])
+    };
+    tree.flows.iter().zip(process_of).map(host).collect()
 }
