@@ -174,11 +174,10 @@ fn the_engine_agrees_with_the_oracle_on_disturbed_call_trees() {
     agree_on(Kind::Disturbed, 4_000);
 }
 
-/// Fails: R-NET-2 takes candidates in the order of R\[seed\], which R-REL-10 fills kind by kind: the `s` is related to
-/// the seed by its span id and joins before the `c`, which is related by dns alone. The engine takes them by
-/// index. What the set is known as depends on it (R-NET-4): the `c`'s type of service is then the set's.
+/// R-NET-2 takes candidates in the order of R\[seed\], which R-REL-10 fills kind by kind: the `s` is related to
+/// the seed by its span id and joins before the `c`, which is related by dns alone. Taken by
+/// index, they join otherwise. What the set is known as depends on it (R-NET-4): the `c`'s type of service is then the set's.
 #[test]
-#[ignore = "the engine joins captures by index"]
 fn captures_join_in_the_order_in_which_they_are_related() {
     let capture = |number: u64, start_time: i64| StoredRow {
         _id: 1_767_000_000 << 32 | number,

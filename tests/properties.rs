@@ -289,10 +289,9 @@ proptest! {
 proptest! {
     #![proptest_config(config())]
 
-    // Fails: of rows with one `_id` later ones are dropped (R-ROW-2), but only where no other row starts between
+    // of rows with one `_id` later ones are dropped (R-ROW-2), but only where no other row starts between
     // them; which of them counts depends on the order in which they were given.
     #[test]
-    #[ignore = "the engine shows rows with the same _id more than once"]
     fn every_row_counts_once_even_if_given_twice(
         world in world(&[Kind::Hostile]),
         seed in any::<u64>().no_shrink(),
@@ -307,10 +306,9 @@ proptest! {
         }
     }
 
-    // Fails: R-PRUNE-6 holds in the better mode too, so that spans of the caller in another tree, far away in time,
+    // R-PRUNE-6 holds in the better mode too, so that spans of the caller in another tree, far away in time,
     // are pruned.
     #[test]
-    #[ignore = "the engine prunes spans of the caller"]
     fn no_span_of_the_caller_is_lost(world in world(&Kind::ALL)) {
         let (answer, texts) = run(&world, &off());
         let tree = request_tree(&answer, &texts).unwrap();
@@ -425,9 +423,8 @@ fn small_world(rows: Vec<StoredRow>, mut app_spans: Vec<AppSpan>) -> World {
 
 const NOON: i64 = 1_767_000_000_000_000;
 
-/// Fails in the better mode: see `no_span_of_the_caller_is_lost`.
+/// see `no_span_of_the_caller_is_lost`.
 #[test]
-#[ignore = "the engine prunes spans of the caller"]
 fn two_traces_an_hour_apart_both_come_back() {
     let spans =
         vec![app_span("one", "a", "", NOON, 1_000), app_span("two", "b", "", NOON + 3_600_000_000, 1_000)];
@@ -435,9 +432,8 @@ fn two_traces_an_hour_apart_both_come_back() {
     assert_eq!(answer.spans.len(), 2);
 }
 
-/// Fails in the better mode: a stored copy of the caller's span brings its own parent, or none.
+/// a stored copy of the caller's span brings its own parent, or none.
 #[test]
-#[ignore = "the engine takes the stored copy's parent"]
 fn the_callers_parent_counts_not_the_stored_copys() {
     for parent_span_id in ["", "of nobody"] {
         let stored = StoredRow {
@@ -462,9 +458,8 @@ fn the_callers_parent_counts_not_the_stored_copys() {
     }
 }
 
-/// Fails: see `every_row_counts_once_even_if_given_twice`.
+/// see `every_row_counts_once_even_if_given_twice`.
 #[test]
-#[ignore = "the engine shows rows with the same _id more than once"]
 fn the_first_of_two_rows_with_the_same_id_counts() {
     let row = |number: u64, start_time| StoredRow {
         _id: 1_767_000_000 << 32 | number,

@@ -232,6 +232,12 @@ impl<'a> Relations<'a> {
         found.sort_unstable_by_key(|&(b, _)| b);
         found.dedup();
         let by_seq = found.len();
+        // Of those tied by DNS only, one that an earlier kind relates too comes before the others.
+        let place = |b: u32| {
+            let relation = self.between(a, b);
+            let kinds = [Relation::SPAN_ID, Relation::X_REQUEST_ID, Relation::SYSCALL];
+            (kinds.iter().position(|kind| relation.contains(*kind)).unwrap_or(kinds.len()), b)
+        };
         if let Some(id) = relation::dns_key(key) {
             for &b in self.by_dns.get(id) {
                 if b == a || !self.dns(a, b) {
@@ -242,6 +248,7 @@ impl<'a> Relations<'a> {
                     None => found.push((b, Relation::DNS)),
                 }
             }
+            found[by_seq..].sort_by_cached_key(|&(b, _)| place(b));
         }
     }
 
