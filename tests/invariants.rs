@@ -32,8 +32,9 @@ fn has(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let starts_word = word.starts_with(|c: char| c.is_alphanumeric() || c == '_');
         let ends_word = word.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        !(starts_word && part_of_word(line[..at].chars().next_back()))
-            && !(ends_word && part_of_word(line[at + word.len()..].chars().next()))
+        let before = starts_word && part_of_word(line[..at].chars().next_back());
+        let behind = ends_word && part_of_word(line[at + word.len()..].chars().next());
+        !before && !behind
     })
 }
 
