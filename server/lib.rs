@@ -12,6 +12,7 @@ pub mod embedded;
 pub mod engine;
 pub mod flow;
 pub mod relation;
+pub mod replay;
 pub mod search;
 pub mod store;
 pub mod telemetry;

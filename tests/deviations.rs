@@ -1,6 +1,8 @@
 //! One test for each line of `docs/differences.md` that no other test holds: a small world, what the
 //! original makes of it, and what we make of it.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::collections::BTreeMap;

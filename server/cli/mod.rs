@@ -7,12 +7,16 @@
 //! | `clickhouse` | `clickhouse`: the embedded ClickHouse in the foreground |
 //! | `demo` | `demo`: a trace to look at |
 //! | `schema` | `schema`: the tables of the flow log |
-//! | `complete` | `complete`: asks a server |
-//! | [`tree`] | draws an answer for `complete` and `demo` |
+//! | `complete` | `complete`: asks a server, or completes without one, and may record it |
+//! | `replay` | `replay`: runs a recorded completion again |
+//! | [`tree`] | draws an answer for `complete`, `replay` and `demo` |
+//! | [`explain`] | says why an answer looks as it does |
 
 mod clickhouse;
 mod complete;
 mod demo;
+pub mod explain;
+mod replay;
 mod schema;
 mod serve;
 pub mod tree;
@@ -46,8 +50,10 @@ enum Command {
     Demo(demo::Demo),
     /// Print the DDL of the flow log's tables.
     Schema,
-    /// Complete a trace with a running server.
+    /// Complete a trace with a running server, or over a flow log without one.
     Complete(complete::Complete),
+    /// Run a recorded completion again, and compare the answer.
+    Replay(replay::Replay),
 }
 
 /// Why a command did not do its work, in one line.
@@ -84,6 +90,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Command::Demo(command) => command.run(),
         Command::Schema => schema::run(),
         Command::Complete(command) => command.run(),
+        Command::Replay(command) => command.run(),
     })
 }
 

@@ -39,7 +39,7 @@ const GAP: &str = "  ";
 
 /// Where a span comes from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
+pub(super) enum Kind {
     Application,
     System,
     Network,
@@ -48,7 +48,7 @@ enum Kind {
 impl Kind {
     const ALL: [Kind; 3] = [Kind::Application, Kind::System, Kind::Network];
 
-    fn of(span: &Span) -> Kind {
+    pub(super) fn of(span: &Span) -> Kind {
         match span.signal_source {
             4 => Kind::Application,
             3 => Kind::System,
@@ -65,7 +65,7 @@ impl Kind {
         }
     }
 
-    fn letter(self, style: Style) -> String {
+    pub(super) fn letter(self, style: Style) -> String {
         let (letter, _, colour) = self.look();
         if style.colour { format!("\x1b[1;{colour}m{letter}\x1b[0m") } else { letter.to_string() }
     }
@@ -117,17 +117,17 @@ pub fn draw_with(answer: &CompleteTraceResponse, style: Style, head: &str, remar
 }
 
 /// A line of the tree.
-struct Place {
+pub(super) struct Place {
     /// Index of the span.
-    span: usize,
+    pub(super) span: usize,
     /// For each indentation that leads here: whether another branch follows at it.
-    rails: Vec<bool>,
+    pub(super) rails: Vec<bool>,
     /// The span is the next point of its parent's exchange, and stands below it without an indentation.
-    next_point: bool,
+    pub(super) next_point: bool,
 }
 
 /// The forest, depth first, in the order of the answer. Spans that no root leads to are roots too.
-fn walk(spans: &[Span]) -> Vec<Place> {
+pub(super) fn walk(spans: &[Span]) -> Vec<Place> {
     let index: HashMap<&str, usize> =
         spans.iter().enumerate().map(|(i, span)| (span.deepflow_span_id.as_str(), i)).collect();
     let parent = |span: &Span| match span.deepflow_parent_span_id.as_str() {
@@ -176,7 +176,7 @@ fn same_exchange(one: &Span, other: &Span) -> bool {
 
 /// The lines that lead to a span. Where the tree is deeper than half of its width can show, the levels
 /// above are left out, and a number says how many.
-fn branch(place: &Place, deepest: usize, width: usize) -> String {
+pub(super) fn branch(place: &Place, deepest: usize, width: usize) -> String {
     let shown = (width / 2) / 2;
     let mut text = String::new();
     let mut rails = place.rails.as_slice();
@@ -202,7 +202,7 @@ fn branch(place: &Place, deepest: usize, width: usize) -> String {
 }
 
 /// What a span is about.
-fn name(span: &Span) -> String {
+pub(super) fn name(span: &Span) -> String {
     let text = match Kind::of(span) {
         Kind::Application => {
             [&span.name, &span.endpoint, &span.request_resource].into_iter().find(|t| !t.is_empty())
@@ -224,7 +224,7 @@ fn name(span: &Span) -> String {
 }
 
 /// Text of callers and captures, so that none of it can steer the terminal.
-fn harmless(text: &str) -> String {
+pub(super) fn harmless(text: &str) -> String {
     let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
 }
@@ -335,17 +335,17 @@ fn summary(out: &mut String, answer: &CompleteTraceResponse, spans: &[Span], sty
 }
 
 /// Fills a text up with blanks.
-fn pad(text: &str, width: usize) -> String {
+pub(super) fn pad(text: &str, width: usize) -> String {
     format!("{text}{}", " ".repeat(width.saturating_sub(cells(text))))
 }
 
 /// Fills a text up with blanks, or cuts it.
-fn fit(text: &str, width: usize) -> String {
+pub(super) fn fit(text: &str, width: usize) -> String {
     pad(&cut(text, width), width)
 }
 
 /// Cuts a text, and marks where.
-fn cut(text: &str, width: usize) -> String {
+pub(super) fn cut(text: &str, width: usize) -> String {
     if cells(text) <= width {
         return text.to_owned();
     }
@@ -362,7 +362,7 @@ fn cut(text: &str, width: usize) -> String {
 }
 
 /// Cells that a text takes.
-fn cells(text: &str) -> usize {
+pub(super) fn cells(text: &str) -> usize {
     text.chars().map(cells_of).sum()
 }
 

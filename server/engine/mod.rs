@@ -107,7 +107,7 @@ pub fn complete(
     }
     let roots = prune::roots(&grown.parents);
     let entry = entry_node(&flows, request);
-    let keep = prune::keep(&flows, &roots, &shown, entry, request.host_clock_offset_us);
+    let keep = prune::keep(&flows, &roots, &shown, entry, request.host_clock_offset_us, !is_original);
     let forest = Forest { grown, keep, hosts };
     let limit = tracing.max_related_ids as usize;
     let plan = output::plan(&flows, &forest, &networks, &relations, limit, texts);

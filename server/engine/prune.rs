@@ -34,13 +34,15 @@ struct Tree {
     end_us: i64,
 }
 
-/// R-PRUNE-1 to -4: whether each node stays. `entry` is the node of the entry application span.
+/// R-PRUNE-1 to -4: whether each node stays. `entry` is the node of the entry application span. With
+/// `keep_requests` a tree with a request span in it always stays (deviation D-8).
 pub(super) fn keep(
     flows: &[Flow],
     roots: &[u32],
     shown: &[bool],
     entry: Option<u32>,
     host_clock_offset_us: i64,
+    keep_requests: bool,
 ) -> Vec<bool> {
     let mut keep = shown.to_vec();
     let Some(entry) = entry.filter(|&entry| shown[entry as usize]) else { return keep };
@@ -68,7 +70,9 @@ pub(super) fn keep(
     }
     let mut related = FxHashSet::default();
     for (node, flow) in flows.iter().enumerate() {
-        if shown[node] && flow.trace_ids.iter().any(|id| initial_groups.contains(&groups.find(id))) {
+        let given = keep_requests && flow.request.is_some();
+        if shown[node] && (given || flow.trace_ids.iter().any(|id| initial_groups.contains(&groups.find(id))))
+        {
             related.insert(roots[node]);
         }
     }
