@@ -7,5 +7,6 @@ mod errors;
 mod harness;
 mod health;
 mod limits;
+mod openapi;
 mod shutdown;
 mod stream;
