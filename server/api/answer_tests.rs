@@ -110,10 +110,12 @@ fn completion() -> Completion {
         completed: Completed {
             spans: vec![app, system],
             host_clock_correction: vec![(AgentId(9), -2)],
+            cut_spans: 0,
             explanation: None,
         },
         texts,
         shortfalls: Vec::new(),
+        notes: Vec::new(),
         rounds: Vec::new(),
         queries: 0,
         read_rows: 0,

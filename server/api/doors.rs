@@ -19,7 +19,7 @@ use super::{
     core::Core,
     error::ApiError,
     grpc::GrpcDoor,
-    proto::{DESCRIPTOR_SET, trace_completion_service_server::TraceCompletionServiceServer},
+    proto::{DESCRIPTOR_SET, OPENAPI, trace_completion_service_server::TraceCompletionServiceServer},
     rest,
     scope::{RequestIds, Scope},
     supervise::{Door, Supervision, empty, shown_path, supervise},
@@ -64,6 +64,7 @@ where
     let probes = Router::new()
         .route("/healthz", get(async || StatusCode::OK).fallback(look))
         .route("/readyz", get(readyz).fallback(look))
+        .route("/openapi.json", get(openapi).fallback(look))
         .with_state(ready);
 
     let reflection = || {
@@ -92,6 +93,11 @@ where
 /// Whether the store answers.
 async fn readyz(State(ready): State<watch::Receiver<bool>>) -> Response<Body> {
     empty(if *ready.borrow() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
+}
+
+/// What the REST door is.
+async fn openapi() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], OPENAPI)
 }
 
 async fn unknown_path(uri: Uri, headers: HeaderMap) -> Response<Body> {

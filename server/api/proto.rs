@@ -12,3 +12,6 @@ pub const SERVICE_NAME: &str = trace_completion_service_server::SERVICE_NAME;
 
 /// Name of the package, and the domain of error reasons.
 pub const PACKAGE: &str = "tracecompletion.v1";
+
+/// The REST door, described.
+pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));

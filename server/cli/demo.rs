@@ -54,9 +54,10 @@ pub(super) struct Demo {
 impl Demo {
     pub(super) fn run(self) -> Result<(), Failure> {
         let world = World::new();
-        let body = question::body(&world.app_spans);
+        let body =
+            serde_json::to_string_pretty(&question::body(&world.app_spans)).map_err(Failure::work)? + "\n";
         if self.request {
-            return print(&(serde_json::to_string_pretty(&body).map_err(Failure::work)? + "\n"));
+            return print(&body);
         }
         let log = Log { level: "warn".to_owned(), ..Log::default() };
         telemetry::init(&log).map_err(Failure::usage)?;
@@ -69,12 +70,7 @@ impl Demo {
         block_on(Threads::Many, self.show(&world, &body, &clickhouse))
     }
 
-    async fn show(
-        &self,
-        world: &World,
-        body: &Value,
-        clickhouse: &EmbeddedClickHouse,
-    ) -> Result<(), Failure> {
+    async fn show(&self, world: &World, body: &str, clickhouse: &EmbeddedClickHouse) -> Result<(), Failure> {
         let settings = clickhouse.store_settings();
         clickhouse.create_schema().await.map_err(Failure::work)?;
         print(&fill(world, &settings).await?)?;
@@ -94,7 +90,7 @@ impl Demo {
         kept
     }
 
-    async fn complete(&self, world: &World, body: &Value, url: &str) -> Result<(), Failure> {
+    async fn complete(&self, world: &World, body: &str, url: &str) -> Result<(), Failure> {
         let given = world.app_spans.len();
         let begin = Instant::now();
         let endpoint = Endpoint::from_shared(url.to_owned()).map_err(Failure::work)?.timeout(PATIENCE);
@@ -177,10 +173,10 @@ impl Server {
 }
 
 /// Asks the REST door.
-async fn post(url: &str, body: &Value) -> Result<Value, Failure> {
+async fn post(url: &str, body: &str) -> Result<Value, Failure> {
     let request = http::Request::post(format!("{url}{REST_PATH}"))
         .header(http::header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(body.to_string())))
+        .body(Full::new(Bytes::from(body.to_owned())))
         .map_err(Failure::work)?;
     let client = Client::builder(TokioExecutor::new()).build_http();
     let answer = async {

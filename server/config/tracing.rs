@@ -26,7 +26,7 @@ pub struct Tracing {
     pub compatibility: Compatibility,
     /// Most rows of one completion: the search ends when it has found as many. At least 1.
     pub max_rows: u32,
-    /// Most `related_ids` of one span; further ones are cut. 0 for none.
+    /// Most `related_ids` of one span; further ones are cut, and the answer says so. 0 for none.
     pub max_related_ids: u32,
     /// How much later than the request's own spans a row may end that shares a key with a row of the trace,
     /// in seconds: a gateway may outlast its caller. Costs one question more. 0 turns it off; not used in
@@ -49,7 +49,7 @@ impl Default for Tracing {
             iteration_expand_time_range: 0,
             compatibility: Compatibility::Off,
             max_rows: 100_000,
-            max_related_ids: 1000,
+            max_related_ids: 128,
             late_span_margin_s: 30,
             app_span_duplicates: AppSpanDuplicates::Merge,
         }

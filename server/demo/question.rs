@@ -1,6 +1,6 @@
 //! The question of the demo in the forms of the two doors.
 
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::{
     api::proto::{self, CompleteTraceRequest},
@@ -30,34 +30,41 @@ fn message_span(span: &AppSpan) -> proto::AppSpan {
 }
 
 /// The question as the body of the REST door.
-pub fn body(app_spans: &[AppSpan]) -> Value {
-    let spans: Vec<Value> = app_spans.iter().map(body_span).collect();
-    json!({ "app_spans": spans })
+pub fn body(app_spans: &[AppSpan]) -> Body<'_> {
+    Body { app_spans: app_spans.iter().map(body_span).collect() }
 }
 
-fn body_span(span: &AppSpan) -> Value {
-    let AppSpan {
-        trace_id,
-        span_id,
-        parent_span_id,
-        span_kind,
-        start_time_us,
-        end_time_us,
-        name,
-        app_service,
-        app_instance,
-    } = span;
-    json!({
-        "trace_id": trace_id,
-        "span_id": span_id,
-        "parent_span_id": parent_span_id,
-        "span_kind": number(*span_kind),
-        "start_time_us": start_time_us,
-        "end_time_us": end_time_us,
-        "name": name,
-        "app_service": app_service,
-        "app_instance": app_instance,
-    })
+/// A question in JSON, its keys in the order of the documentation.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Body<'a> {
+    app_spans: Vec<BodySpan<'a>>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize)]
+struct BodySpan<'a> {
+    trace_id: &'a str,
+    span_id: &'a str,
+    parent_span_id: &'a str,
+    span_kind: i32,
+    start_time_us: i64,
+    end_time_us: i64,
+    name: &'a str,
+    app_service: &'a str,
+    app_instance: &'a str,
+}
+
+fn body_span(span: &AppSpan) -> BodySpan<'_> {
+    BodySpan {
+        trace_id: &span.trace_id,
+        span_id: &span.span_id,
+        parent_span_id: &span.parent_span_id,
+        span_kind: number(span.span_kind),
+        start_time_us: span.start_time_us,
+        end_time_us: span.end_time_us,
+        name: &span.name,
+        app_service: &span.app_service,
+        app_instance: &span.app_instance,
+    }
 }
 
 fn number(kind: SpanKind) -> i32 {

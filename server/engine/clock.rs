@@ -10,6 +10,8 @@ use crate::flow::{AgentId, ObservationPoint, Text};
 pub(super) struct ClockObserver {
     /// Instance names that say nothing: `""` and `"0"`.
     nameless: [Instance; 2],
+    /// Take request spans as spans of agent 0, as the original does (deviation D-12).
+    requests_have_a_host: bool,
     /// Agents whose clocks were compared with an agent's, which is on the parent's side.
     kids: BTreeMap<AgentId, BTreeSet<AgentId>>,
     /// By how much an agent's times may be moved.
@@ -28,8 +30,9 @@ const MILLISECOND_US: i64 = 1000;
 
 impl ClockObserver {
     /// Has seen nothing. `zero` is the text `"0"`.
-    pub(super) fn new(zero: Text) -> Self {
+    pub(super) fn new(zero: Text, requests_have_a_host: bool) -> Self {
         ClockObserver {
+            requests_have_a_host,
             nameless: [Instance::Name(Text::EMPTY), Instance::Name(zero)],
             kids: BTreeMap::new(),
             ranges: BTreeMap::new(),
@@ -39,7 +42,8 @@ impl ClockObserver {
     /// R-CLK-1 to -4. `nodes` are those of the parent and the child.
     pub(super) fn observe(&mut self, parent: &Flow, child: &Flow, nodes: (u32, u32)) {
         let (p, c) = (parent.key(), child.key());
-        if p.agent == c.agent {
+        let no_host = |flow: &Flow| flow.request.is_some() && flow.key().agent == AgentId(0);
+        if p.agent == c.agent || !self.requests_have_a_host && (no_host(parent) || no_host(child)) {
             return;
         }
         let mut a = p.start_us.saturating_sub(c.start_us);

@@ -12,6 +12,8 @@ pub struct Completed {
     pub spans: Vec<CompletedSpan>,
     /// Agents whose clock was corrected, ascending, with the correction in µs, never 0.
     pub host_clock_correction: Vec<(AgentId, i64)>,
+    /// Spans that have more related spans than are listed (`max_related_ids`).
+    pub cut_spans: usize,
     /// Why it looks as it does, where the request asks.
     pub explanation: Option<Explanation>,
 }

@@ -159,8 +159,17 @@ pub(super) fn collect(
     for row in rows {
         flows.push(Flow::new(row, texts));
     }
-    flows.sort_by_key(|flow| (flow.row.key.start_us, flow.row.key.id));
-    flows.dedup_by_key(|flow| flow.row.key.id);
+    // Beyond the id only for rows that share one: which of them counts may not depend on their order.
+    let numbers = |flow: &Flow| {
+        let key = &flow.row.key;
+        (key.start_us, key.id, key.end_us, key.agent, key.kind, key.signal_source, key.flow_id)
+    };
+    flows.sort_by(|a, b| {
+        let sides = || texts.get(a.row.key.tap_side).cmp(texts.get(b.row.key.tap_side));
+        numbers(a).cmp(&numbers(b)).then_with(sides)
+    });
+    let mut seen = FxHashSet::default();
+    flows.retain(|flow| seen.insert(flow.row.key.id));
 
     let stored = match duplicates {
         AppSpanDuplicates::Merge => stored_app_spans(&flows),
@@ -176,6 +185,8 @@ pub(super) fn collect(
         {
             let row = &mut flows[at].row;
             row.name = row.name.or(flow.row.name);
+            // The caller knows its own tree.
+            row.key.parent_span_id = flow.row.key.parent_span_id.or(row.key.parent_span_id);
             row.app_service = row.app_service.or(flow.row.app_service);
             row.app_instance = row.app_instance.or(flow.row.app_instance);
             flows[at].request = Some(position as u32);

@@ -43,6 +43,7 @@ pub use completed::{
 };
 
 use self::{
+    clock::ClockObserver,
     flows::{Class, Flow},
     output::Forest,
     relations::Relations,
@@ -72,8 +73,9 @@ pub fn complete(
 
     let zero = texts.intern("0");
     let follow_dns = tracing.follows(TracingSource::Dns);
-    let mut tree = Tree::new(&flows, zero);
-    let (relations, networks) = match tracing.compatibility {
+    let is_original = tracing.compatibility == Compatibility::Original;
+    let mut tree = Tree::new(&flows, ClockObserver::new(zero, is_original));
+    let (relations, networks, hosts) = match tracing.compatibility {
         Compatibility::Original => {
             let processes = process_set::build(&mut tree, &mut resources, texts);
             let relations = Relations::new(&flows, tolerance, follow_dns, texts);
@@ -83,7 +85,7 @@ pub fn complete(
                 network_set::link(&set.members, &mut tree, tolerance);
             }
             connect::connect(&mut tree, &relations, &processes, &networks, tracing);
-            (relations, networks)
+            (relations, networks, Vec::new())
         }
         Compatibility::Off => {
             let relations = Relations::new(&flows, tolerance, follow_dns, texts);
@@ -92,8 +94,9 @@ pub fn complete(
             for set in &mut networks {
                 network_set::order_by_rank(&mut set.members, &flows);
             }
-            evidence::assemble(&mut tree, &networks, &mut resources, request.host_clock_offset_us);
-            (relations, networks)
+            let hosts =
+                evidence::assemble(&mut tree, &networks, &mut resources, request.host_clock_offset_us);
+            (relations, networks, hosts)
         }
     };
 
@@ -104,8 +107,8 @@ pub fn complete(
     }
     let roots = prune::roots(&grown.parents);
     let entry = entry_node(&flows, request);
-    let keep = prune::keep(&flows, &roots, &shown, entry, request.host_clock_offset_us);
-    let forest = Forest { grown, keep };
+    let keep = prune::keep(&flows, &roots, &shown, entry, request.host_clock_offset_us, !is_original);
+    let forest = Forest { grown, keep, hosts };
     let limit = tracing.max_related_ids as usize;
     let plan = output::plan(&flows, &forest, &networks, &relations, limit, texts);
     let explanation = request.explain.then(|| {

@@ -82,10 +82,11 @@ pub(super) fn reunite(sets: Vec<NetworkSet>, flows: &[Flow], texts: &Texts) -> V
     let mut pieces_of: FxHashMap<(TcpSeq, TcpSeq), Vec<usize>> = FxHashMap::default();
     for (at, set) in sets.iter().enumerate() {
         // The seed stands first until the set is ordered.
-        if let Some(key) = set.root().map(|seed| flows[seed as usize].key()) {
-            if !key.req_tcp_seq.is_none() && !key.resp_tcp_seq.is_none() {
-                pieces_of.entry((key.req_tcp_seq, key.resp_tcp_seq)).or_default().push(at);
-            }
+        if let Some(key) = set.root().map(|seed| flows[seed as usize].key())
+            && !key.req_tcp_seq.is_none()
+            && !key.resp_tcp_seq.is_none()
+        {
+            pieces_of.entry((key.req_tcp_seq, key.resp_tcp_seq)).or_default().push(at);
         }
     }
     let mut sets: Vec<Option<NetworkSet>> = sets.into_iter().map(Some).collect();
@@ -140,7 +141,7 @@ fn seeds(flows: &[Flow]) -> Vec<u32> {
 }
 
 /// Orders the members of a set along the path (R-NET-5 to -7).
-pub(super) fn order(members: &mut Vec<u32>, flows: &[Flow], texts: &Texts) {
+pub(super) fn order(members: &mut [u32], flows: &[Flow], texts: &Texts) {
     let flow = |member: u32| &flows[member as usize];
     members.sort_by(|&a, &b| {
         let (a, b) = (flow(a), flow(b));

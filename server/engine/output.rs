@@ -19,6 +19,8 @@ pub(super) struct Forest {
     pub(super) grown: Grown,
     /// Whether each flow is in the answer.
     pub(super) keep: Vec<bool>,
+    /// The host whose clock each request span has, where it is known; empty if nobody looked.
+    pub(super) hosts: Vec<Option<AgentId>>,
 }
 
 /// Everything about the spans but the rows themselves, so that the rows can move into the answer.
@@ -29,6 +31,8 @@ pub(super) struct Plan {
     /// Their ids.
     pub(super) ids: Vec<String>,
     related: Vec<Vec<Related>>,
+    /// Spans whose related spans were cut.
+    cut_spans: usize,
     corrections: Vec<i64>,
     /// The corrections that are not 0.
     pub(super) host_clock_correction: Vec<(AgentId, i64)>,
@@ -56,30 +60,31 @@ pub(super) fn plan(
     let of_name = agents_by_instance_name(flows);
     let correction_of = |node: u32| {
         let flow = &flows[node as usize];
-        let named = if flow.is_app() { of_name.get(&flow.instance_name()).copied() } else { None };
-        corrections.get(&named.unwrap_or(flow.key().agent)).copied().unwrap_or(0)
+        let of_process = forest.hosts.get(node as usize).copied().flatten();
+        let named = || if flow.is_app() { of_name.get(&flow.instance_name()).copied() } else { None };
+        corrections.get(&of_process.or_else(named).unwrap_or(flow.key().agent)).copied().unwrap_or(0)
     };
     let mut seen = Seen::new(flows.len());
+    let mut cut_spans = 0;
+    let mut related_to = |node: u32| {
+        let mut related = Vec::new();
+        relations.of(node, &mut seen, |other, relation| {
+            if let (Some(_), Some(&id)) = (place[other as usize], flows[other as usize].ids.first()) {
+                if related.len() == max_related_ids {
+                    cut_spans += 1;
+                    return false;
+                }
+                related.push(Related { index: other, relation, id });
+            }
+            true
+        });
+        related
+    };
     Plan {
         parents,
         ids: ids(flows, &order, networks, texts),
-        related: order
-            .iter()
-            .map(|&node| {
-                let mut related = Vec::new();
-                if max_related_ids > 0 {
-                    relations.of(node, &mut seen, |other, relation| {
-                        if let (Some(_), Some(&id)) =
-                            (place[other as usize], flows[other as usize].ids.first())
-                        {
-                            related.push(Related { index: other, relation, id });
-                        }
-                        related.len() < max_related_ids
-                    });
-                }
-                related
-            })
-            .collect(),
+        related: order.iter().map(|&node| related_to(node)).collect(),
+        cut_spans,
         corrections: order.iter().map(|&node| correction_of(node)).collect(),
         host_clock_correction: corrections.iter().map(|(&agent, &correction)| (agent, correction)).collect(),
         order,
@@ -113,6 +118,7 @@ impl Plan {
         Completed {
             spans: spans.collect(),
             host_clock_correction: self.host_clock_correction,
+            cut_spans: self.cut_spans,
             explanation: None,
         }
     }

@@ -34,13 +34,15 @@ struct Tree {
     end_us: i64,
 }
 
-/// R-PRUNE-1 to -4: whether each node stays. `entry` is the node of the entry application span.
+/// R-PRUNE-1 to -4: whether each node stays. `entry` is the node of the entry application span. With
+/// `keep_requests` a tree with a request span in it always stays (deviation D-8).
 pub(super) fn keep(
     flows: &[Flow],
     roots: &[u32],
     shown: &[bool],
     entry: Option<u32>,
     host_clock_offset_us: i64,
+    keep_requests: bool,
 ) -> Vec<bool> {
     let mut keep = shown.to_vec();
     let Some(entry) = entry.filter(|&entry| shown[entry as usize]) else { return keep };
@@ -56,19 +58,30 @@ pub(super) fn keep(
         tree.start_us = tree.start_us.min(flow.key().start_us);
         tree.end_us = tree.end_us.max(flow.key().end_us);
     }
-    let Some(initial) = trees.get(&roots[entry as usize]) else { return keep };
-    let (start_us, end_us) = (initial.start_us, initial.end_us);
+    let mut initial: FxHashSet<u32> = FxHashSet::from_iter([roots[entry as usize]]);
+    if keep_requests {
+        // All of the request, so that the order of its spans means nothing.
+        let given =
+            flows.iter().zip(roots).zip(shown).filter(|((flow, _), shown)| **shown && flow.request.is_some());
+        initial.extend(given.map(|((_, &root), _)| root));
+    }
+    let spans = || initial.iter().filter_map(|root| trees.get(root));
+    let start_us = spans().map(|tree| tree.start_us).min().unwrap_or(i64::MAX);
+    let end_us = spans().map(|tree| tree.end_us).max().unwrap_or(i64::MIN);
 
-    // Groups that occur in the initial tree, then trees in which one of them occurs.
+    // Groups that occur in the initial trees, then trees in which one of them occurs.
     let mut initial_groups = FxHashSet::default();
     for (node, flow) in flows.iter().enumerate() {
-        if shown[node] && roots[node] == roots[entry as usize] {
+        if shown[node] && initial.contains(&roots[node]) {
             initial_groups.extend(flow.trace_ids.iter().map(|id| groups.find(id)));
         }
     }
     let mut related = FxHashSet::default();
     for (node, flow) in flows.iter().enumerate() {
-        if shown[node] && flow.trace_ids.iter().any(|id| initial_groups.contains(&groups.find(id))) {
+        if shown[node]
+            && (initial.contains(&roots[node])
+                || flow.trace_ids.iter().any(|id| initial_groups.contains(&groups.find(id))))
+        {
             related.insert(roots[node]);
         }
     }

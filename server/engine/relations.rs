@@ -54,6 +54,21 @@ impl<K: Copy + Eq + Hash> Files<K> {
     }
 }
 
+/// The positions of some files together, ascending; one that stands in several comes several times. Read
+/// as far as it is wanted: a file may have thousands.
+struct Merged<'a, const N: usize>([&'a [u32]; N]);
+
+impl<const N: usize> Iterator for Merged<'_, N> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        let file = self.0.iter_mut().filter(|file| !file.is_empty()).min_by_key(|file| file[0])?;
+        let (first, rest) = file.split_first()?;
+        *file = rest;
+        Some(*first)
+    }
+}
+
 /// The relations of all flows.
 pub(super) struct Relations<'a> {
     flows: &'a [Flow],
@@ -153,11 +168,10 @@ impl<'a> Relations<'a> {
         seen.restart();
         seen.insert(a);
         let key = self.flows[a as usize].key();
-        let mut merged = Vec::new();
-        let kinds: [(Relation, [&[u32]; 4]); 5] = [
+        let kinds: [(Relation, [&[u32]; 3]); 5] = [
             (
                 Relation::TCP_SEQ,
-                [self.by_req_seq.get(key.req_tcp_seq.0), self.by_resp_seq.get(key.resp_tcp_seq.0), &[], &[]],
+                [self.by_req_seq.get(key.req_tcp_seq.0), self.by_resp_seq.get(key.resp_tcp_seq.0), &[]],
             ),
             (
                 Relation::SPAN_ID,
@@ -165,7 +179,6 @@ impl<'a> Relations<'a> {
                     self.by_span_id.get(key.span_id),
                     self.by_parent_span_id.get(key.span_id),
                     self.by_span_id.get(key.parent_span_id),
-                    &[],
                 ],
             ),
             (
@@ -173,7 +186,6 @@ impl<'a> Relations<'a> {
                 [
                     self.by_x_request_id_1.get(key.x_request_id_0),
                     self.by_x_request_id_0.get(key.x_request_id_1),
-                    &[],
                     &[],
                 ],
             ),
@@ -183,19 +195,12 @@ impl<'a> Relations<'a> {
                     self.by_syscall.get(key.syscall_request.0),
                     self.by_syscall.get(key.syscall_response.0),
                     &[],
-                    &[],
                 ],
             ),
-            (Relation::DNS, [relation::dns_key(key).map_or(&[], |id| self.by_dns.get(id)), &[], &[], &[]]),
+            (Relation::DNS, [relation::dns_key(key).map_or(&[], |id| self.by_dns.get(id)), &[], &[]]),
         ];
         for (kind, files) in kinds {
-            if files.iter().all(|file| file.is_empty()) {
-                continue;
-            }
-            merged.clear();
-            files.iter().for_each(|file| merged.extend_from_slice(file));
-            merged.sort_unstable();
-            for &b in &merged {
+            for b in Merged(files) {
                 if !seen.insert(b) {
                     continue;
                 }
@@ -227,6 +232,12 @@ impl<'a> Relations<'a> {
         found.sort_unstable_by_key(|&(b, _)| b);
         found.dedup();
         let by_seq = found.len();
+        // Of those tied by DNS only, one that an earlier kind relates too comes before the others.
+        let place = |b: u32| {
+            let relation = self.between(a, b);
+            let kinds = [Relation::SPAN_ID, Relation::X_REQUEST_ID, Relation::SYSCALL];
+            (kinds.iter().position(|kind| relation.contains(*kind)).unwrap_or(kinds.len()), b)
+        };
         if let Some(id) = relation::dns_key(key) {
             for &b in self.by_dns.get(id) {
                 if b == a || !self.dns(a, b) {
@@ -237,6 +248,7 @@ impl<'a> Relations<'a> {
                     None => found.push((b, Relation::DNS)),
                 }
             }
+            found[by_seq..].sort_by_cached_key(|&(b, _)| place(b));
         }
     }
 

@@ -1,7 +1,6 @@
 //! The tree while it grows: who is whose parent, and why (R-LINK).
 
 use super::{clock::ClockObserver, flows::Flow};
-use crate::flow::Text;
 
 /// The rule that made a link, weakest first: where parents form a ring, the weakest link gives way.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -154,14 +153,14 @@ pub(super) struct Tree<'a> {
 }
 
 impl<'a> Tree<'a> {
-    /// No links yet. `zero` is the text `"0"`.
-    pub(super) fn new(flows: &'a [Flow], zero: Text) -> Self {
+    /// No links yet.
+    pub(super) fn new(flows: &'a [Flow], clock: ClockObserver) -> Self {
         Tree {
             flows,
             parents: vec![None; flows.len()],
             rules: vec![None; flows.len()],
             child_counts: vec![0; flows.len()],
-            clock: ClockObserver::new(zero),
+            clock,
         }
     }
 

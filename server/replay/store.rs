@@ -66,7 +66,7 @@ impl ReplayStore {
         found
     }
 
-    fn from_rows(&self, question: &CaseQuestion, limit_rows: u32, texts: &mut Texts) -> Page<KeyRow> {
+    fn select_rows(&self, question: &CaseQuestion, limit_rows: u32, texts: &mut Texts) -> Page<KeyRow> {
         // Rows are in the order of their ids, which begin with the second in which the row ends.
         let mut seen = FxHashSet::default();
         let mut found = self
@@ -92,7 +92,7 @@ impl FlowStore for ReplayStore {
     ) -> Result<Page<KeyRow>, StoreError> {
         let question = CaseQuestion::from(question);
         let Some(answer) = self.recorded(&question) else {
-            return Ok(self.from_rows(&question, context.limit_rows, texts));
+            return Ok(self.select_rows(&question, context.limit_rows, texts));
         };
         if let Some(fault) = &answer.error {
             return Err(fault.clone().into());

@@ -8,5 +8,6 @@ mod explain;
 mod harness;
 mod health;
 mod limits;
+mod openapi;
 mod shutdown;
 mod stream;

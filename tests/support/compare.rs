@@ -209,19 +209,19 @@ fn plain(value: &Value) -> Value {
     match value {
         Value::Null => Value::from(""),
         Value::Bool(set) => Value::from(if *set { "True" } else { "" }),
-        Value::Number(number) => {
-            let whole = number
-                .as_f64()
-                .filter(|f| number.is_f64() && f.fract() == 0.0)
-                .map(|f| (f as i64).to_string());
-            plain(&Value::from(whole.unwrap_or_else(|| number.to_string())))
-        }
+        Value::Number(_) => plain(&Value::from(whole(value))),
         Value::String(text) => Value::from(if text == "0" { "" } else { text.as_str() }),
         Value::Array(items) if items.is_empty() => Value::from(""),
         Value::Array(items) => items.iter().map(plain).collect(),
         Value::Object(fields) if fields.is_empty() => Value::from(""),
         Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), plain(value))).collect(),
     }
+}
+
+/// JSON text, in which a number without a fraction is an integer.
+fn whole(value: &Value) -> String {
+    let float = value.as_f64().filter(|float| value.is_f64() && float.fract() == 0.0);
+    float.map_or_else(|| value.to_string(), |float| (float as i64).to_string())
 }
 
 /// The spans of an answer by key, with request spans named by their place in the request.
@@ -279,10 +279,13 @@ impl RowNames {
     fn of(case: &Value, spans: &[Value]) -> Self {
         const TAP_SIDES: [&str; 6] = ["app", "app", "s-app", "c-app", "c-app", "s-app"];
         let stored: HashSet<String> = list(&case["rows"]).iter().map(|row| text(&row["_id"])).collect();
+        // as strict as the recorded form: ids by their text, where null is none, and times as numbers
         let identity = |span: &Value, tap_side: String| {
-            let own = ["trace_id", "span_id", "parent_span_id", "start_time_us", "end_time_us"]
-                .map(|f| text(&span[f]));
-            (own, tap_side)
+            let ids = ["trace_id", "span_id", "parent_span_id"].map(|field| match &span[field] {
+                Value::Null => "None".to_owned(),
+                id => text(id),
+            });
+            (ids, ["start_time_us", "end_time_us"].map(|field| whole(&span[field])), tap_side)
         };
         let mut places: HashMap<_, Vec<usize>> = HashMap::new();
         for (place, span) in list(&case["request"]["APP_SPANS"]).iter().enumerate() {

@@ -141,7 +141,7 @@ impl<'a> Joints<'a> {
     /// carries the parent's id. If several processes passed the header on, the one that is of its process
     /// by its calls, else the innermost around it.
     fn entries_by_span_id(&mut self) {
-        let mut entries: Vec<(bool, u32, Vec<(Kinship, Clocks, u32)>)> = Vec::new();
+        let mut entries: Vec<(bool, u32, Vec<Candidate>)> = Vec::new();
         for &app in &self.apps.nodes {
             let flow = self.flow(app);
             if self.apps.local_parent(app, self.flows).is_some() || flow.point == ObservationPoint::ClientApp
@@ -149,7 +149,7 @@ impl<'a> Joints<'a> {
                 continue;
             }
             let candidates = self.arrivals.with_span_id(flow.key().parent_span_id).iter();
-            let mut fitting: Vec<(Kinship, Clocks, u32)> = candidates
+            let mut fitting: Vec<Candidate> = candidates
                 .map(|&e| (&self.exchanges[e as usize], e))
                 .filter(|(exchange, _)| exchange.trace_ids.intersects(&flow.trace_ids))
                 .filter_map(|(exchange, e)| {
@@ -365,6 +365,9 @@ impl<'a> Joints<'a> {
         false
     }
 }
+
+/// An exchange that may have brought an application span's request, and how well it fits.
+type Candidate = (Kinship, Clocks, u32);
 
 /// How surely an exchange reaches the process of an application span.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -30,14 +30,16 @@ mod serving;
 mod thread;
 
 use super::{completed::Resource, flows::Flow, network_set::NetworkSet, resource::ProcessMemory, tree::Tree};
+use crate::flow::AgentId;
 
-/// Links everything that evidence ties together, and tells each span its resource.
+/// Links everything that evidence ties together, and tells each span its resource. Returns the host of each
+/// request span, where its process is known.
 pub(super) fn assemble(
     tree: &mut Tree<'_>,
     networks: &[NetworkSet],
     resources: &mut [Resource],
     host_clock_offset_us: i64,
-) {
+) -> Vec<Option<AgentId>> {
     let exchanges = exchange::collect(tree.flows, networks);
     for set in networks {
         for pair in set.members.windows(2) {
@@ -45,30 +47,31 @@ pub(super) fn assemble(
         }
     }
     joints::decide(tree, &exchanges, host_clock_offset_us);
-    lend_resources(tree, resources);
+    lend_resources(tree, resources)
 }
 
 /// R-SVC for processes as they were found: a system span and all that hangs below it in its own process.
-fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) {
+fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) -> Vec<Option<AgentId>> {
     let is_member = |flow: &Flow| flow.is_app() || flow.is_system();
     let mut process_of: Vec<Option<u32>> = vec![None; tree.flows.len()];
     let mut memories: Vec<ProcessMemory> = Vec::new();
+    let mut on_way = vec![false; tree.flows.len()];
+    let mut way = Vec::new();
     for node in 0..tree.flows.len() as u32 {
-        let flow = tree.flow(node);
-        if !is_member(flow) {
+        if !is_member(tree.flow(node)) {
             continue;
         }
         // Walk to the top of the process, then give its number to the whole way.
-        let mut way = Vec::new();
         let mut at = node;
         let number = loop {
             if let Some(number) = process_of[at as usize] {
                 break number;
             }
             way.push(at);
+            on_way[at as usize] = true;
             let parent = tree.parent(at).filter(|&parent| {
                 let (p, c) = (tree.flow(parent), tree.flow(at));
-                !way.contains(&parent) && is_member(p) && joints::in_one_process(p, c)
+                !on_way[parent as usize] && is_member(p) && joints::in_one_process(p, c)
             });
             match parent {
                 Some(parent) => at = parent,
@@ -78,10 +81,12 @@ fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) {
                 }
             }
         };
-        for at in way {
+        for at in way.drain(..) {
             process_of[at as usize] = Some(number);
+            on_way[at as usize] = false;
         }
     }
+    let mut host_of: Vec<Option<AgentId>> = vec![None; memories.len()];
     // System spans know their process, so they speak first.
     for speak_first in [true, false] {
         for (node, flow) in tree.flows.iter().enumerate().filter(|(_, flow)| flow.is_system() == speak_first)
@@ -89,10 +94,15 @@ fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) {
             if let Some(number) = process_of[node] {
                 let memory = &mut memories[number as usize];
                 if flow.is_system() {
+                    host_of[number as usize].get_or_insert(flow.key().agent);
                     memory.process(flow, &mut resources[node]);
                 }
                 memory.service(flow, &mut resources[node]);
             }
         }
     }
+    let host = |(flow, number): (&Flow, Option<u32>)| {
+        number.filter(|_| flow.request.is_some()).and_then(|number| host_of[number as usize])
+    };
+    tree.flows.iter().zip(process_of).map(host).collect()
 }

@@ -112,7 +112,8 @@ impl<'a> Servers<'a> {
     /// Of the server spans around the client span the one that shares an id with it, else the innermost.
     fn by_syscall(&self, file: &[u32], client: &Flow) -> Option<u32> {
         // Few: one thread's. A server span may have lost its request, so its start says nothing.
-        let around = || file.iter().rev().copied().filter(|&node| encloses(&self.flows[node as usize], client));
+        let around =
+            || file.iter().rev().copied().filter(|&node| encloses(&self.flows[node as usize], client));
         let (cq, cr) = (client.key().syscall_request, client.key().syscall_response);
         let shares = |server: &u32| {
             let key = self.flows[*server as usize].key();

@@ -1,0 +1,184 @@
+package tracecompletion_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/trace-completion/trace-completion/client-go/internal/testserver"
+	"github.com/trace-completion/trace-completion/client-go/tracecompletion"
+	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
+)
+
+// exampleServer answers every question with the spans of the question and one system span below each.
+func exampleServer() (address string, stop func()) {
+	complete := func(request *v1.CompleteTraceRequest) *v1.CompleteTraceResponse {
+		data := &v1.CompletedTrace{}
+		for _, span := range request.GetAppSpans() {
+			data.Tracing = append(data.Tracing,
+				&v1.Span{Name: span.GetName(), TapSide: "c-app", DeepflowSpanId: span.GetSpanId()},
+				&v1.Span{Name: "/cart", TapSide: "c-p", DeepflowSpanId: "7", DeepflowParentSpanId: span.GetSpanId()})
+		}
+		return &v1.CompleteTraceResponse{OptStatus: "SUCCESS", Data: data}
+	}
+	fake := &testserver.Fake{
+		Complete: func(_ context.Context, request *v1.CompleteTraceRequest) (*v1.CompleteTraceResponse, error) {
+			return complete(request), nil
+		},
+		Stream: func(
+			request *v1.StreamCompleteTraceRequest, stream grpc.ServerStreamingServer[v1.StreamCompleteTraceResponse],
+		) error {
+			chunk := &v1.SpanChunk{Spans: complete(request.GetRequest()).GetData().GetTracing()}
+			summary := &v1.CompletionSummary{OptStatus: "SUCCESS", SpanCount: int64(len(chunk.GetSpans())), ChunkCount: 1}
+			return errors.Join(
+				stream.Send(&v1.StreamCompleteTraceResponse{Part: &v1.StreamCompleteTraceResponse_Progress{
+					Progress: &v1.CompletionProgress{Iteration: 1, RowsFound: 1}}}),
+				stream.Send(&v1.StreamCompleteTraceResponse{Part: &v1.StreamCompleteTraceResponse_Chunk{Chunk: chunk}}),
+				stream.Send(&v1.StreamCompleteTraceResponse{Part: &v1.StreamCompleteTraceResponse_Summary{Summary: summary}}))
+		},
+		Batch: echo,
+	}
+	address, stop, err := fake.Serve("127.0.0.1:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	return address, stop
+}
+
+// exampleRequest is what an APM knows: here, one call of a client.
+func exampleRequest() *v1.CompleteTraceRequest {
+	return &v1.CompleteTraceRequest{AppSpans: []*v1.AppSpan{{
+		TraceId: "a03a848c3121b817b0e866fb71607bc2", SpanId: "d5b574eb7ac48503", Name: "buy",
+		SpanKind: v1.SpanKind_SPAN_KIND_CLIENT, StartTimeUs: 1681960139619998, EndTimeUs: 1681960139620004,
+	}}}
+}
+
+func ExampleClient_Complete() {
+	address, stop := exampleServer() // in production: "dns:///trace-completion:20418"
+	defer stop()
+
+	client, err := tracecompletion.New(address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	answer, err := client.Complete(context.Background(), exampleRequest())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, span := range answer.GetData().GetTracing() {
+		fmt.Printf("%s %s, child of %q\n", span.GetTapSide(), span.GetName(), span.GetDeepflowParentSpanId())
+	}
+	// Output:
+	// c-app buy, child of ""
+	// c-p /cart, child of "d5b574eb7ac48503"
+}
+
+func ExampleClient_CompleteStream() {
+	address, stop := exampleServer()
+	defer stop()
+	client, err := tracecompletion.New(address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	for piece, err := range client.CompleteStream(context.Background(), exampleRequest()) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		switch part := piece.GetPart().(type) {
+		case *v1.StreamCompleteTraceResponse_Progress:
+			fmt.Println("rows found:", part.Progress.GetRowsFound())
+		case *v1.StreamCompleteTraceResponse_Chunk:
+			fmt.Println("spans:", len(part.Chunk.GetSpans()))
+		case *v1.StreamCompleteTraceResponse_Summary:
+			fmt.Println(part.Summary.GetOptStatus())
+		}
+	}
+	// Output:
+	// rows found: 1
+	// spans: 2
+	// SUCCESS
+}
+
+func ExampleClient_CompleteBatch() {
+	address, stop := exampleServer()
+	defer stop()
+	client, err := tracecompletion.New(address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	batch, err := client.CompleteBatch(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer batch.Close()
+	go func() {
+		// What Send and CloseSend may complain of, Receive returns.
+		_ = batch.Send("good", exampleRequest())
+		_ = batch.Send("empty", &v1.CompleteTraceRequest{})
+		_ = batch.CloseSend()
+	}()
+	for {
+		answer, err := batch.Receive()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			log.Fatal(err)
+		}
+		if answer.Err != nil {
+			fmt.Println(answer.ID, answer.Err)
+			continue
+		}
+		fmt.Println(answer.ID, answer.Response.GetOptStatus())
+	}
+	// Unordered output:
+	// good SUCCESS
+	// empty tracecompletion: InvalidArgument (INVALID_REQUEST): app_spans: at least 1 span is required
+}
+
+func ExampleError() {
+	address, stop := exampleServer()
+	stop() // nobody there
+	client, err := tracecompletion.New(address, tracecompletion.WithoutRetry())
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+
+	_, err = client.Complete(context.Background(), exampleRequest())
+	var fault *tracecompletion.Error
+	if errors.As(err, &fault) {
+		fmt.Println(fault.Code, len(fault.Violations), fault.RetryDelay)
+	}
+	// Output: Unavailable 0 0s
+}
+
+func ExampleNew_secure() {
+	token := func(context.Context) (string, error) { return "read from where your tokens are", nil }
+	client, err := tracecompletion.New("dns:///trace-completion.example.com:20418",
+		tracecompletion.WithTLS(&tls.Config{MinVersion: tls.VersionTLS13}),
+		tracecompletion.WithBearerToken(token),
+		tracecompletion.WithOrganisation("1"),
+		tracecompletion.WithTimeout(10*time.Second),
+		// Traces: tracecompletion.WithDialOptions(grpc.WithStatsHandler(otelgrpc.NewClientHandler()))
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(client.Close())
+	// Output: <nil>
+}

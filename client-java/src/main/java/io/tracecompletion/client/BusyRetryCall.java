@@ -1,0 +1,195 @@
+package io.tracecompletion.client;
+
+import io.grpc.Attributes;
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ClientCall;
+import io.grpc.Context;
+import io.grpc.Deadline;
+import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * A call that is made again while the server is busy. What the caller has done so far is kept and done again to the next
+ * try; what a try brings is handed on, so that the caller sees one call. It keeps one message, and no thread: a pause
+ * is an entry in the JDK's own timer.
+ */
+final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
+  /** Bounds how often a busy server is asked, whatever the deadline. */
+  static final int MAX_ATTEMPTS = 5;
+
+  private final MethodDescriptor<Q, A> method;
+  private final CallOptions options;
+  private final Channel channel;
+  private final Context context = Context.current();
+
+  // Guarded by this.
+  private ClientCall<Q, A> current;
+  private int attempt = 1;
+  /** Between two tries: {@link #current} has ended. */
+  private boolean pausing;
+  private boolean cancelled;
+
+  // What the caller has done so far.
+  private Listener<A> listener;
+  private Metadata headers;
+  private int requested;
+  private Q message;
+  private boolean halfClosed;
+  private Boolean compression;
+
+  BusyRetryCall(MethodDescriptor<Q, A> method, CallOptions options, Channel channel) {
+    this.method = method;
+    this.options = options;
+    this.channel = channel;
+    this.current = channel.newCall(method, options);
+  }
+
+  @Override
+  public synchronized void start(Listener<A> listener, Metadata headers) {
+    this.listener = listener;
+    this.headers = copy(headers);
+    current.start(new Attempt(), headers);
+  }
+
+  @Override
+  public synchronized void request(int count) {
+    requested = requested > Integer.MAX_VALUE - count ? Integer.MAX_VALUE : requested + count;
+    if (!pausing) {
+      current.request(count);
+    }
+  }
+
+  @Override
+  public synchronized void sendMessage(Q message) {
+    this.message = message;
+    if (!pausing) {
+      current.sendMessage(message);
+    }
+  }
+
+  @Override
+  public synchronized void halfClose() {
+    halfClosed = true;
+    if (!pausing) {
+      current.halfClose();
+    }
+  }
+
+  @Override
+  public void cancel(String text, Throwable cause) {
+    synchronized (this) {
+      cancelled = true;
+      if (!pausing) {
+        current.cancel(text, cause);
+        return;
+      }
+      pausing = false;
+    }
+    // No try is left that would say so.
+    listener.onClose(Status.CANCELLED.withDescription(text).withCause(cause), new Metadata());
+  }
+
+  @Override
+  public synchronized boolean isReady() {
+    return !pausing && current.isReady();
+  }
+
+  @Override
+  public synchronized void setMessageCompression(boolean enabled) {
+    compression = enabled;
+    current.setMessageCompression(enabled);
+  }
+
+  @Override
+  public synchronized Attributes getAttributes() {
+    return current.getAttributes();
+  }
+
+  /** Whether there will be another try. */
+  private synchronized boolean again(Duration pause) {
+    Deadline deadline = context.getDeadline();
+    if (options.getDeadline() != null) {
+      deadline = deadline == null ? options.getDeadline() : deadline.minimum(options.getDeadline());
+    }
+    boolean late = deadline != null && deadline.timeRemaining(TimeUnit.NANOSECONDS) <= Pause.nanos(pause);
+    if (cancelled || attempt == MAX_ATTEMPTS || late) {
+      return false;
+    }
+    attempt++;
+    pausing = true;
+    Pause.then(pause, context.wrap(this::restart));
+    return true;
+  }
+
+  private void restart() {
+    try {
+      tryAgain();
+    } catch (RuntimeException e) {
+      listener.onClose(Status.fromThrowable(e), new Metadata());
+    }
+  }
+
+  private synchronized void tryAgain() {
+    if (!pausing) {
+      return;
+    }
+    pausing = false;
+    current = channel.newCall(method, options);
+    current.start(new Attempt(), copy(headers));
+    if (compression != null) {
+      current.setMessageCompression(compression);
+    }
+    if (requested > 0) {
+      current.request(requested);
+    }
+    if (message != null) {
+      current.sendMessage(message);
+    }
+    if (halfClosed) {
+      current.halfClose();
+    }
+  }
+
+  private static Metadata copy(Metadata headers) {
+    Metadata copy = new Metadata();
+    copy.merge(headers);
+    return copy;
+  }
+
+  /** Hands on what a try brings, except its end where another follows. */
+  private final class Attempt extends Listener<A> {
+    private boolean answered;
+
+    @Override
+    public void onHeaders(Metadata headers) {
+      answered = true;
+      listener.onHeaders(headers);
+    }
+
+    @Override
+    public void onMessage(A message) {
+      answered = true;
+      listener.onMessage(message);
+    }
+
+    @Override
+    public void onReady() {
+      listener.onReady();
+    }
+
+    @Override
+    public void onClose(Status status, Metadata trailers) {
+      if (!answered && status.getCode() == Status.Code.RESOURCE_EXHAUSTED) {
+        Fault fault = Fault.of(status, trailers);
+        if (fault.busy() && again(Pause.spread(fault.retryDelay()))) {
+          return;
+        }
+      }
+      listener.onClose(status, trailers);
+    }
+  }
+}

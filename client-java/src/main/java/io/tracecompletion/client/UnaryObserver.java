@@ -1,0 +1,25 @@
+package io.tracecompletion.client;
+
+import io.tracecompletion.v1.CompleteTraceRequest;
+import io.tracecompletion.v1.CompleteTraceResponse;
+import java.util.function.Function;
+
+/** Keeps the one answer of a unary call. */
+final class UnaryObserver
+    extends FutureObserver<CompleteTraceRequest, CompleteTraceResponse, CompleteTraceResponse> {
+  private CompleteTraceResponse response;
+
+  UnaryObserver(Function<Throwable, TraceCompletionException> faults) {
+    super(faults);
+  }
+
+  @Override
+  public void onNext(CompleteTraceResponse response) {
+    this.response = response;
+  }
+
+  @Override
+  CompleteTraceResponse result() {
+    return response;
+  }
+}

@@ -1,0 +1,205 @@
+package io.tracecompletion.client;
+
+import static io.tracecompletion.client.Questions.ANSWER;
+import static io.tracecompletion.client.Questions.QUESTION;
+import static io.tracecompletion.client.Questions.busy;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertInstanceOf;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import io.grpc.CallOptions;
+import io.grpc.Channel;
+import io.grpc.ClientCall;
+import io.grpc.ClientInterceptor;
+import io.grpc.MethodDescriptor;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.tracecompletion.v1.CompleteTraceResponse;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.atomic.AtomicInteger;
+import org.junit.jupiter.api.Test;
+
+class RetryTest extends InProcess {
+
+  /** Fails this often, then answers. */
+  private void failing(int times, StatusRuntimeException error) {
+    service.unary = (call, answer) -> {
+      if (call <= times) {
+        answer.onError(error);
+      } else {
+        answer.onNext(ANSWER);
+        answer.onCompleted();
+      }
+    };
+  }
+
+  @Test
+  void unavailableIsAskedAgain() {
+    failing(2, Questions.failure(Status.Code.UNAVAILABLE, "gone"));
+    assertEquals(ANSWER, client.complete(QUESTION));
+    assertEquals(3, service.calls.get());
+  }
+
+  @Test
+  void notForEver() {
+    failing(Integer.MAX_VALUE, Questions.failure(Status.Code.UNAVAILABLE, "gone"));
+    assertThrows(UnavailableException.class, () -> client.complete(QUESTION));
+    assertEquals(5, service.calls.get());
+  }
+
+  @Test
+  void otherErrorsAreNot() {
+    for (Status.Code code : new Status.Code[] {Status.Code.INTERNAL, Status.Code.INVALID_ARGUMENT,
+        Status.Code.DEADLINE_EXCEEDED, Status.Code.RESOURCE_EXHAUSTED, Status.Code.UNKNOWN}) {
+      service.calls.set(0);
+      failing(1, Questions.failure(code, "no"));
+      assertEquals(code, assertThrows(TraceCompletionException.class, () -> client.complete(QUESTION)).getCode());
+      assertEquals(1, service.calls.get(), code::name);
+    }
+  }
+
+  @Test
+  void aBusyServerIsAskedWhenItSays() {
+    failing(2, busy(100));
+    long start = System.nanoTime();
+    assertEquals(ANSWER, client.complete(QUESTION));
+    assertTrue(System.nanoTime() - start >= 200_000_000L);
+    assertEquals(3, service.calls.get());
+  }
+
+  @Test
+  void asynchronouslyToo() {
+    failing(2, busy(50));
+    assertEquals(ANSWER, client.completeAsync(QUESTION).join());
+    assertEquals(3, service.calls.get());
+  }
+
+  @Test
+  void aServerThatStaysBusyIsNotAskedForEver() {
+    failing(Integer.MAX_VALUE, busy(10));
+    ServerBusyException error = assertThrows(ServerBusyException.class, () -> client.complete(QUESTION));
+    assertEquals(Duration.ofMillis(10), error.getRetryDelay().orElseThrow());
+    assertEquals(BusyRetryCall.MAX_ATTEMPTS, service.calls.get());
+  }
+
+  @Test
+  void noPauseBeyondTheDeadline() {
+    failing(1, busy(60_000));
+    long start = System.nanoTime();
+    assertThrows(ServerBusyException.class, () -> client.complete(QUESTION));
+    assertTrue(System.nanoTime() - start < 10_000_000_000L);
+    assertEquals(1, service.calls.get());
+  }
+
+  @Test
+  void everyTryHasTheSameDeadline() {
+    client(options -> options.timeout(Duration.ofMillis(700)));
+    service.unary = (call, answer) -> {
+      if (call == 1) {
+        answer.onError(busy(100));
+      }
+    };
+    long start = System.nanoTime();
+    assertThrows(DeadlineExceededException.class, () -> client.complete(QUESTION));
+    assertTrue(System.nanoTime() - start < 5_000_000_000L);
+    assertEquals(2, service.calls.get());
+  }
+
+  @Test
+  void aPauseCanBeCancelled() {
+    failing(1, busy(5_000));
+    CompletableFuture<CompleteTraceResponse> future = client.completeAsync(QUESTION);
+    Wait.until(() -> service.calls.get() == 1);
+    Wait.pause(100);
+    future.cancel(true);
+    assertTrue(future.isCancelled());
+    assertEquals(1, service.calls.get());
+  }
+
+  @Test
+  void anInterruptEndsAPause() throws InterruptedException {
+    failing(1, busy(20_000));
+    CompletableFuture<Throwable> seen = new CompletableFuture<>();
+    Thread caller =
+        new Thread(() -> seen.complete(assertThrows(RuntimeException.class, () -> client.complete(QUESTION))));
+    caller.start();
+    Wait.until(() -> service.calls.get() == 1);
+    Wait.pause(100);
+    caller.interrupt();
+    caller.join(5_000);
+    assertFalse(caller.isAlive());
+    assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) seen.join()).getCode());
+  }
+
+  @Test
+  void interceptorsSeeOneCall() {
+    AtomicInteger seen = new AtomicInteger();
+    ClientInterceptor counter = new ClientInterceptor() {
+      @Override
+      public <Q, A> ClientCall<Q, A> interceptCall(MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
+        seen.incrementAndGet();
+        return next.newCall(method, options);
+      }
+    };
+    client(options -> options.interceptors(counter));
+    failing(2, busy(20));
+    client.complete(QUESTION);
+    assertEquals(3, service.calls.get());
+    assertEquals(1, seen.get());
+  }
+
+  @Test
+  void aTokenIsFreshOnEachTry() {
+    AtomicInteger tokens = new AtomicInteger();
+    client(options -> options.allowPlainToken().bearerToken(() -> "t" + tokens.incrementAndGet()));
+    failing(1, busy(20));
+    client.complete(QUESTION);
+    assertEquals("Bearer t2", service.headers.get(1).get(BearerToken.HEADER));
+  }
+
+  @Test
+  void withoutRetryEachFailsAtOnce() {
+    client(TraceCompletionClientBuilder::withoutRetry);
+    failing(Integer.MAX_VALUE, busy(10));
+    assertThrows(ServerBusyException.class, () -> client.complete(QUESTION));
+    failing(Integer.MAX_VALUE, Questions.failure(Status.Code.UNAVAILABLE, "gone"));
+    assertThrows(UnavailableException.class, () -> client.complete(QUESTION));
+    assertEquals(2, service.calls.get());
+  }
+
+  @Test
+  void aStreamIsRetriedBeforeItsFirstPiece() {
+    service.stream = (call, answer) -> {
+      if (call <= 2) {
+        answer.onError(call == 1 ? busy(20) : Questions.failure(Status.Code.UNAVAILABLE, "gone"));
+        return;
+      }
+      answer.onNext(Questions.chunk(Questions.span("a")));
+      answer.onNext(Questions.summary(1, 1));
+      answer.onCompleted();
+    };
+    assertEquals(1, client.completeStream(QUESTION, chunk -> { }).join().getSpanCount());
+    assertEquals(3, service.calls.get());
+
+    service.calls.set(0);
+    assertEquals(1, client.completeStream(QUESTION).collect().getData().getTracingCount());
+    assertEquals(3, service.calls.get());
+  }
+
+  @Test
+  void aStreamIsNotRetriedAfterIt() {
+    service.stream = (call, answer) -> {
+      answer.onNext(Questions.progress(1));
+      answer.onError(call == 1 ? busy(20) : Questions.failure(Status.Code.UNAVAILABLE, "gone"));
+    };
+    CompletionException error =
+        assertThrows(CompletionException.class, () -> client.completeStream(QUESTION, chunk -> { }).join());
+    assertInstanceOf(ServerBusyException.class, error.getCause());
+    assertThrows(UnavailableException.class, () -> client.completeStream(QUESTION).collect());
+    assertEquals(2, service.calls.get());
+  }
+}
