@@ -117,9 +117,14 @@ static CLICKHOUSE: LazyLock<EmbeddedClickHouse> = LazyLock::new(|| {
     server
 });
 
+/// The demo's question, as the REST door takes it.
+fn request() -> Vec<u8> {
+    serde_json::to_vec(&question::body(&World::new().app_spans)).unwrap()
+}
+
 /// Records the demo's trace from a real ClickHouse. Returns what was printed.
 fn record(into: &Scratch, flags: &[&str]) -> String {
-    let request = Scratch::with(question::body(&World::new().app_spans).to_string());
+    let request = Scratch::with(request());
     let url = CLICKHOUSE.http_url();
     let arguments = ["complete", "--file", request.path(), "--clickhouse-url", &url, "--format", "json"];
     printed(&[&arguments[..], &["--record", into.path()], flags].concat())
@@ -159,7 +164,7 @@ fn a_recording_gives_the_recorded_answer() {
 fn without_a_file_the_answer_is_the_same() {
     let case = Scratch::new();
     let recorded = record(&case, &[]);
-    let request = Scratch::with(question::body(&World::new().app_spans).to_string());
+    let request = Scratch::with(request());
     let url = CLICKHOUSE.http_url();
     let flags = ["--clickhouse-url", &url, "--format", "json"];
     assert_eq!(printed(&[&["complete", "--file", request.path()], &flags[..]].concat()), recorded);
@@ -304,7 +309,7 @@ fn a_bad_file_is_refused() {
 
 #[test]
 fn a_recording_that_cannot_be_is_refused() {
-    let request = Scratch::with(question::body(&World::new().app_spans).to_string());
+    let request = Scratch::with(request());
     let case = Scratch::new();
     let of = |flags: &[&str]| said(&[&["complete", "--file", request.path()], flags].concat(), 2);
     for flags in
