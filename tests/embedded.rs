@@ -53,6 +53,15 @@ fn starts_answers_and_ends_without_a_trace() {
 }
 
 #[test]
+fn a_crash_says_its_signal() {
+    let server = EmbeddedClickHouse::start(options()).unwrap();
+    let child = server.process_id();
+    assert_eq!(server.last_words().matches("Received signal").count(), 0);
+    assert!(Command::new("kill").args(["-SEGV", &child.to_string()]).status().unwrap().success());
+    eventually("the crash to be told", || server.last_words().contains("Received signal"));
+}
+
+#[test]
 fn an_open_connection_does_not_hold_it_up() {
     let server = EmbeddedClickHouse::start(options()).unwrap();
     let mut held = TcpStream::connect(("127.0.0.1", server.http_port())).unwrap();

@@ -27,6 +27,7 @@ pub(super) fn write(
     Ok(config)
 }
 
+/// `log-level` stands outside of `logger`, whose own level is ignored: all would be logged, to the last trace.
 /// Ports are on loopback only, since the user `default` has no password and cannot be given one: the session
 /// that keeps the server up logs in as it.
 fn server_xml(data_dir: &Path, run_dir: &Path, http_port: u16, tcp_port: u16) -> String {
@@ -44,8 +45,8 @@ fn server_xml(data_dir: &Path, run_dir: &Path, http_port: u16, tcp_port: u16) ->
   <timezone>UTC</timezone>
   <max_server_memory_usage>4294967296</max_server_memory_usage>
   <mark_cache_size>67108864</mark_cache_size>
+  <log-level>error</log-level>
   <logger>
-    <level>warning</level>
     <console>0</console>
     <log>{log}</log>
     <size>16M</size>

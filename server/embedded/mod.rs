@@ -113,6 +113,7 @@ pub struct EmbeddedClickHouse {
     http_port: u16,
     tcp_port: u16,
     data_dir: PathBuf,
+    run_dir: PathBuf,
     /// What goes when the server ends: configuration and logs of the run, or all of it.
     leftovers: Option<PathBuf>,
 }
@@ -176,6 +177,7 @@ impl EmbeddedClickHouse {
             http_port: ports.http,
             tcp_port: ports.tcp,
             data_dir: data_dir.to_owned(),
+            run_dir: run_dir.clone(),
             // a failed start leaves its log for the reader of the error
             leftovers: None,
         };
@@ -202,6 +204,11 @@ impl EmbeddedClickHouse {
     /// Where its data, configuration and logs are.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
+    }
+
+    /// The last lines that it logged, or with which query it crashed. It logs errors only.
+    pub fn last_words(&self) -> String {
+        ["child.log", "server.log"].map(|log| last_words(&self.run_dir.join(log))).join(" | ")
     }
 
     /// Id of the child process.
@@ -346,6 +353,10 @@ fn ping(port: u16) -> io::Result<bool> {
 
 fn last_words(log: &Path) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    // a crash is told in many lines, of which the last of these has the signal, and the query if one was run
+    if let Some(line) = text.lines().rfind(|line| line.contains("Received signal")) {
+        return line.to_owned();
+    }
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" | ")
 }

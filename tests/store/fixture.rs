@@ -60,7 +60,8 @@ impl Fixture {
     /// With the schema of our own, and no rows.
     pub(crate) async fn new() -> Self {
         let fixture = Self::bare();
-        fixture.writer().create_schema().await.unwrap();
+        let made = fixture.writer().create_schema().await;
+        made.unwrap_or_else(|error| panic!("{error}; last words: {}", server().last_words()));
         fixture
     }
 
