@@ -7,13 +7,14 @@ use std::{
 };
 
 use trace_completion::{
+    embedded::EmbeddedClickHouse,
     flow::{FlowRow, RowId, Texts},
     search::{AssociationKeys, Question},
-    store::{FlowStore, StoreError, StoredRow},
+    store::{FlowStore, FlowWriter, StoreError, StoreSettings, StoredRow},
 };
 
 use crate::fixture::{
-    Fixture, SECOND, WINDOW, by_trace_id, context, counters, entry, eventually, password, row, text,
+    Fixture, SECOND, WINDOW, by_trace_id, context, counters, entry, eventually, options, password, row, text,
 };
 
 fn named_row(counter: u64) -> StoredRow {
@@ -237,9 +238,15 @@ async fn a_cluster_reads_like_a_server() {
 #[tokio::test]
 async fn a_node_that_is_away_is_an_error_and_no_half_answer() {
     let (fixture, _) = Fixture::with_rows(&[named_row(1)]).await;
+    // The node that is there is a server of its own: the embedded one does not survive that a query breaks its
+    // native connection off, as this one does when the other node turns out to be away.
+    let node = EmbeddedClickHouse::start(options()).unwrap();
+    let there = FlowWriter::new(&StoreSettings { url: node.http_url(), ..fixture.settings.clone() }).unwrap();
+    there.create_schema().await.unwrap();
+    there.write(&[named_row(1)]).await.unwrap();
     // DeepFlow's profile for its own readers: half answers that look whole
     let settings = "SETTINGS skip_unavailable_shards = 1";
-    let nodes = format!("127.0.0.1:{},127.0.0.1:1", crate::fixture::server().tcp_port());
+    let nodes = format!("127.0.0.1:{},127.0.0.1:1", node.tcp_port());
     let half = format!("SELECT count() FROM remote('{nodes}', '$flow_log', 'l7_flow_log_local') {settings}");
     assert_eq!(fixture.number(&half).await, 1);
     fixture.run("DROP TABLE `$flow_log`.l7_flow_log").await;
