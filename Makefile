@@ -1,5 +1,5 @@
-# Everything that a developer types. `make demo` and `make test` need Rust and npm; nothing else has to be
-# installed or started before.
+# Everything that a developer types. `make demo` needs Rust and npm, `make test` also Go, a JDK and Maven; nothing
+# else has to be installed or started before.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -18,7 +18,7 @@ GO_MODULES := $(dir $(wildcard client-go/go.mod client-go/*/go.mod))
 
 .PHONY: help
 help: ## Say what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: demo
 demo: ## See a trace completed from real rows, over gRPC and REST; ARGS=--keep goes on serving
@@ -35,7 +35,7 @@ libchdb: ## Install the engine of the embedded ClickHouse into .cache
 	scripts/fetch-libchdb.sh
 
 .PHONY: test
-test: test-rust $(if $(wildcard client-go),test-go) ## Run all tests of Rust and Go; test-java runs the Java client's
+test: test-rust $(if $(wildcard client-go),test-go) test-conformance ## Run all tests; test-java runs the Java client's own
 
 .PHONY: test-rust
 test-rust: libchdb
@@ -44,6 +44,11 @@ test-rust: libchdb
 .PHONY: test-go
 test-go: libchdb build ## Run the tests of the Go client, against the program too
 	for module in $(GO_MODULES); do (cd $$module && go test -race -timeout 5m ./...); done
+
+# Two of the doors also run in each `cargo test`.
+.PHONY: test-conformance
+test-conformance: libchdb build ## Ask the same cases through five doors: Rust, REST, Go, grpc-gateway, Java
+	CONFORMANCE_DOORS=go,gateway,java cargo test --locked --test conformance
 
 .PHONY: test-java
 test-java: libchdb build
