@@ -252,6 +252,7 @@ impl<'de> Visitor<'de> for Spans<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let begin = self.draft.violations.list.len();
         let mut count = 0;
         while count < self.draft.max_spans() {
             let path = format!("{}[{count}]", self.path);
@@ -263,7 +264,7 @@ impl<'de> Visitor<'de> for Spans<'_, '_> {
         while items.next_element::<IgnoredAny>()?.is_some() {
             count += 1;
         }
-        self.draft.span_count(self.path, count);
+        self.draft.span_count(self.path, count, begin);
         Ok(())
     }
 }

@@ -58,6 +58,14 @@ impl Violations {
         }
     }
 
+    /// Puts a fault before those from `at` on.
+    fn insert(&mut self, at: usize, path: &str, message: String) {
+        if self.list.len() >= MAX_VIOLATIONS && self.list.pop().is_some() {
+            self.more += 1;
+        }
+        self.list.insert(at.min(self.list.len()), Violation { path: path.to_owned(), message });
+    }
+
     /// The first faults, as many as have room in `budget` bytes of text, but at least one; the others
     /// are counted.
     pub fn fitting(&self, mut budget: usize) -> Violations {
@@ -207,15 +215,16 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Checks the number of spans, where the field was there at all.
-    pub(super) fn span_count(&mut self, path: &str, count: usize) {
+    /// Checks the number of spans, where the field was there at all. A fault goes before those of the spans
+    /// themselves, which begin at `at`: a door that reads as it goes knows the number last.
+    pub(super) fn span_count(&mut self, path: &str, count: usize, at: usize) {
         let max = self.max_spans();
-        if count == 0 {
-            self.violations.push(path, "at least 1 span is required");
-        } else if count > max {
-            let message = format!("{count} spans, at most {max} are allowed (limits.max_app_spans)");
-            self.violations.push(path, message);
-        }
+        let message = match count {
+            0 => "at least 1 span is required".to_owned(),
+            _ if count <= max => return,
+            _ => format!("{count} spans, at most {max} are allowed (limits.max_app_spans)"),
+        };
+        self.violations.insert(at, path, message);
     }
 
     /// Checks the rest, and hands out what was read if nothing was wrong.
@@ -305,7 +314,7 @@ pub fn message(
     rules: Rules<'_>,
 ) -> Result<CompletionRequest, Violations> {
     let mut draft = Draft::new(rules);
-    draft.span_count("app_spans", request.app_spans.len());
+    draft.span_count("app_spans", request.app_spans.len(), 0);
     let max_spans = draft.max_spans();
     for (i, span) in request.app_spans.into_iter().enumerate().take(max_spans) {
         let fields = SpanDraft {
