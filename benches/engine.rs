@@ -1,7 +1,8 @@
 //! Time of the engine by shape and size, and how it grows: `cargo bench --bench engine`.
 //!
 //! Each figure is the quickest of several runs. Growth is time at this size by time at a tenth of it: 10
-//! is linear, 100 is quadratic.
+//! is linear, 100 is quadratic. `--once SHAPE SPANS [--explain]` completes one trace and ends, for tools that count
+//! what a program does; `scripts/explain-cost.sh` is one.
 
 #![allow(missing_docs)]
 
@@ -17,6 +18,10 @@ use trace_completion::{
 };
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--once") {
+        return once(&arguments[at + 1..]);
+    }
     // `cargo test --benches` only wants to know that it runs.
     let sizes: &[usize] =
         if std::env::args().any(|arg| arg == "--bench") { &[100, 1_000, 10_000, 100_000] } else { &[100] };
@@ -37,6 +42,20 @@ fn main() {
             }
         }
     }
+}
+
+/// Completes one trace.
+fn once(arguments: &[String]) {
+    let shape = SHAPES.into_iter().find(|shape| arguments.first() == Some(&format!("{shape:?}")));
+    let size = arguments.get(1).and_then(|size| size.parse().ok());
+    let (Some(shape), Some(size)) = (shape, size) else {
+        eprintln!("usage: --once {SHAPES:?} SPANS [--explain]");
+        std::process::exit(2);
+    };
+    let World { rows, mut texts, mut request } = world(shape, size);
+    request.explain = arguments.iter().any(|argument| argument == "--explain");
+    let completed = engine::complete(rows, &request, &Tracing::default(), &mut texts);
+    println!("{} spans, explained: {}", completed.spans.len(), completed.explanation.is_some());
 }
 
 fn measure(shape: Shape, size: usize, compatibility: Compatibility) -> (usize, Duration) {
