@@ -94,6 +94,16 @@ bench: libchdb ## Measure the engine's time and growth, and what a completion co
 	cargo bench --locked --bench engine
 	cargo bench --locked --bench store
 
+.PHONY: bench-explain
+bench-explain: ## Count the instructions of an explanation, and that it takes none when off (needs valgrind)
+	scripts/explain-cost.sh
+
+# As many generated worlds of each kind as there is patience for; SOAK_FIRST=N begins at other worlds.
+SOAK_WORLDS ?= 100000
+.PHONY: soak
+soak: ## Hold the engine to the oracle and to its properties on SOAK_WORLDS worlds of each kind (an hour)
+	SOAK_WORLDS=$(SOAK_WORLDS) cargo test --locked --release --test differential --test properties -- --nocapture
+
 .PHONY: accuracy
 accuracy: ## Print how right both modes are, family by family, and each remaining fault
 	ACCURACY=print cargo test --locked --test accuracy -- --nocapture
