@@ -1,6 +1,7 @@
 package io.tracecompletion.client;
 
 import io.grpc.Context;
+import io.grpc.Deadline;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCallStreamObserver;
@@ -15,6 +16,7 @@ import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -39,6 +41,8 @@ final class Batch {
   private final Iterator<BatchCompleteTraceRequest> questions;
   private final Consumer<Answer> answers;
   private final Duration patience;
+  private final Deadline deadline;
+  private final Pauses pauses;
   private final boolean retry;
   private final Context context = Context.current();
 
@@ -56,6 +60,8 @@ final class Batch {
    *
    * @param open begins a stream whose answers go to the observer
    * @param patience time without an answer after which the batch fails; zero for no bound
+   * @param deadline of the whole batch; null for none
+   * @param pauses those of the client
    */
   Batch(
       Function<StreamObserver<BatchCompleteTraceResponse>, ?> open,
@@ -63,12 +69,16 @@ final class Batch {
       Iterator<BatchCompleteTraceRequest> questions,
       Consumer<Answer> answers,
       Duration patience,
+      Deadline deadline,
+      Pauses pauses,
       boolean retry) {
     this.open = open;
     this.faults = faults;
     this.questions = questions;
     this.answers = answers;
     this.patience = patience;
+    this.deadline = deadline;
+    this.pauses = pauses;
     this.retry = retry;
   }
 
@@ -193,10 +203,14 @@ final class Batch {
       if (future.isDone()) {
         return;
       }
-      Fault fault = Fault.of(error);
-      boolean transientFault = fault.busy() || fault.status().getCode() == Status.Code.UNAVAILABLE;
-      if (!retry || !transientFault || attempts >= MAX_ATTEMPTS || context.isCancelled()) {
-        future.completeExceptionally(faults.apply(error));
+      TraceCompletionException typed = faults.apply(error);
+      boolean busy = typed instanceof ServerBusyException;
+      boolean transientFault = busy || typed instanceof UnavailableException;
+      Duration pause = Pause.spread(
+          busy ? typed.getRetryDelay().orElseThrow() : FIRST_PAUSE.multipliedBy(1L << attempts));
+      boolean late = deadline != null && deadline.timeRemaining(TimeUnit.NANOSECONDS) <= Pause.nanos(pause);
+      if (!retry || !transientFault || attempts >= MAX_ATTEMPTS || late || context.isCancelled()) {
+        future.completeExceptionally(typed);
         return;
       }
       // In the order in which they were asked, before all others.
@@ -204,8 +218,7 @@ final class Batch {
         again.push(inFlight.get(i));
       }
       inFlight.clear();
-      Duration pause = fault.busy() ? fault.retryDelay() : FIRST_PAUSE.multipliedBy(1L << attempts);
-      Pause.then(Pause.spread(pause), this::reconnect);
+      pauses.then(pause, this::reconnect);
     }
 
     private void reconnect() {

@@ -24,7 +24,11 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
   private final MethodDescriptor<Q, A> method;
   private final CallOptions options;
   private final Channel channel;
+  private final Pauses pauses;
   private final Context context = Context.current();
+  /** In a pause nothing else hears of the end of the context. */
+  private final Context.CancellationListener contextEnd =
+      ended -> cancel("the context has ended", ended.cancellationCause());
 
   // Guarded by this.
   private ClientCall<Q, A> current;
@@ -41,10 +45,11 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
   private boolean halfClosed;
   private Boolean compression;
 
-  BusyRetryCall(MethodDescriptor<Q, A> method, CallOptions options, Channel channel) {
+  BusyRetryCall(MethodDescriptor<Q, A> method, CallOptions options, Channel channel, Pauses pauses) {
     this.method = method;
     this.options = options;
     this.channel = channel;
+    this.pauses = pauses;
     this.current = channel.newCall(method, options);
   }
 
@@ -89,6 +94,7 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
       }
       pausing = false;
     }
+    context.removeListener(contextEnd);
     // No try is left that would say so.
     listener.onClose(Status.CANCELLED.withDescription(text).withCause(cause), new Metadata());
   }
@@ -109,23 +115,29 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
     return current.getAttributes();
   }
 
-  /** Whether there will be another try. */
-  private synchronized boolean again(Duration pause) {
-    Deadline deadline = context.getDeadline();
-    if (options.getDeadline() != null) {
-      deadline = deadline == null ? options.getDeadline() : deadline.minimum(options.getDeadline());
+  /** Plans another try, if there may be one. */
+  private boolean again(Duration pause) {
+    if (!mayTry(pause)) {
+      return false;
     }
+    context.addListener(contextEnd, Runnable::run);
+    pauses.then(pause, context.wrap(this::restart));
+    return true;
+  }
+
+  private synchronized boolean mayTry(Duration pause) {
+    Deadline deadline = TraceCompletionClient.sooner(options.getDeadline(), context.getDeadline());
     boolean late = deadline != null && deadline.timeRemaining(TimeUnit.NANOSECONDS) <= Pause.nanos(pause);
     if (cancelled || attempt == MAX_ATTEMPTS || late) {
       return false;
     }
     attempt++;
     pausing = true;
-    Pause.then(pause, context.wrap(this::restart));
     return true;
   }
 
   private void restart() {
+    context.removeListener(contextEnd);
     try {
       tryAgain();
     } catch (RuntimeException e) {
