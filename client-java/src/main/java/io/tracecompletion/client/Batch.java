@@ -1,6 +1,7 @@
 package io.tracecompletion.client;
 
 import io.grpc.Context;
+import io.grpc.Contexts;
 import io.grpc.Deadline;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
@@ -45,6 +46,8 @@ final class Batch {
   private final Pauses pauses;
   private final boolean retry;
   private final Context context = Context.current();
+  /** Between two streams nothing else hears of the end of the context. */
+  private final Context.CancellationListener contextEnd = this::contextEnded;
 
   /** Sent on the current stream, without an answer. */
   private final List<BatchCompleteTraceRequest> inFlight = new ArrayList<>();
@@ -84,10 +87,12 @@ final class Batch {
 
   CompletableFuture<Void> start() {
     future.whenComplete((nothing, error) -> {
+      context.removeListener(contextEnd);
       if (error != null) {
         cancel(error);
       }
     });
+    context.addListener(contextEnd, Runnable::run);
     if (!patience.isZero()) {
       Pause.then(patience, this::watch);
     }
@@ -120,6 +125,10 @@ final class Batch {
     }
     Status status = Status.DEADLINE_EXCEEDED.withDescription("no answer in " + patience);
     future.completeExceptionally(faults.apply(status.asRuntimeException()));
+  }
+
+  private void contextEnded(Context ended) {
+    future.completeExceptionally(faults.apply(Contexts.statusFromCancelled(ended).asRuntimeException()));
   }
 
   private void cancel(Throwable cause) {

@@ -5,6 +5,7 @@ import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ClientCall;
 import io.grpc.Context;
+import io.grpc.Contexts;
 import io.grpc.Deadline;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
@@ -13,9 +14,9 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A call that is made again while the server is busy. What the caller has done so far is kept and done again to the next
- * try; what a try brings is handed on, so that the caller sees one call. It keeps one message, and no thread: a pause
- * is an entry in the JDK's own timer.
+ * A call that is made again while the server is busy. What the caller has done so far is kept and done again to the
+ * next try; what a try brings is handed on, so that the caller sees one call. It keeps one message, and no thread: a
+ * pause is an entry in the JDK's own timer.
  */
 final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
   /** Bounds how often a busy server is asked, whatever the deadline. */
@@ -27,8 +28,7 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
   private final Pauses pauses;
   private final Context context = Context.current();
   /** In a pause nothing else hears of the end of the context. */
-  private final Context.CancellationListener contextEnd =
-      ended -> cancel("the context has ended", ended.cancellationCause());
+  private final Context.CancellationListener contextEnd = ended -> endPause(Contexts.statusFromCancelled(ended));
 
   // Guarded by this.
   private ClientCall<Q, A> current;
@@ -92,11 +92,20 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
         current.cancel(text, cause);
         return;
       }
+    }
+    endPause(Status.CANCELLED.withDescription(text).withCause(cause));
+  }
+
+  /** Ends the call, if it waits for its next try: none is left that would say so. */
+  private void endPause(Status status) {
+    synchronized (this) {
+      if (!pausing) {
+        return;
+      }
       pausing = false;
     }
     context.removeListener(contextEnd);
-    // No try is left that would say so.
-    listener.onClose(Status.CANCELLED.withDescription(text).withCause(cause), new Metadata());
+    listener.onClose(status, new Metadata());
   }
 
   @Override

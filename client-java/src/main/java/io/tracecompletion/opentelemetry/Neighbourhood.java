@@ -19,9 +19,9 @@ import java.util.Queue;
 import java.util.Set;
 
 /**
- * Picks the spans of a trace that make a good question about one of them: the span itself, its ancestors up to the first
- * of another service, and its descendants down to the first of another service in each branch. These are the bounds
- * within which the answer is rebuilt; more of them make the search wider, not better.
+ * Picks the spans of a trace that make a good question about one of them: the span itself, its ancestors up to the
+ * first of another service, and its descendants down to the first of another service in each branch. These are the
+ * bounds within which the answer is rebuilt; more of them make the search wider, not better.
  *
  * <p>Any input is taken: parents that are missing end the way up, a cycle is walked once, spans of other traces are
  * passed over, and of spans that were reported twice the first counts. Two spans may share an id if they differ in

@@ -10,6 +10,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeout;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.grpc.Context;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import io.tracecompletion.v1.BatchCompleteTraceRequest;
@@ -226,6 +227,21 @@ class BatchTest extends InProcess {
         assertThrows(CompletionException.class, () -> batch.orTimeout(10, TimeUnit.SECONDS).join());
     assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) error.getCause()).getCode());
     assertEquals(1, service.calls.get());
+  }
+
+  @Test
+  void aPauseEndsWithTheContext() {
+    answers(() -> (question, answers) -> answers.onError(Questions.busy(20_000)));
+    try (Context.CancellableContext context = Context.current().withCancellation()) {
+      List<CompletableFuture<Void>> batches = new ArrayList<>();
+      context.run(() -> batches.add(client.completeBatch(questions(1), answer -> { })));
+      Wait.until(() -> service.calls.get() == 1);
+      Wait.pause(100);
+      context.cancel(null);
+      CompletionException error =
+          assertThrows(CompletionException.class, () -> batches.get(0).orTimeout(10, TimeUnit.SECONDS).join());
+      assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) error.getCause()).getCode());
+    }
   }
 
   @Test

@@ -15,12 +15,21 @@ import io.grpc.ClientCall;
 import io.grpc.ClientInterceptor;
 import io.grpc.Context;
 import io.grpc.Deadline;
+import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.opentelemetry.api.trace.Span;
+import io.opentelemetry.api.trace.SpanContext;
+import io.opentelemetry.api.trace.TraceFlags;
+import io.opentelemetry.api.trace.TraceState;
+import io.opentelemetry.api.trace.propagation.W3CTraceContextPropagator;
+import io.opentelemetry.context.Scope;
+import io.tracecompletion.opentelemetry.TracePropagation;
 import io.tracecompletion.v1.CompleteTraceResponse;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -190,6 +199,21 @@ class RetryTest extends InProcess {
     client.complete(QUESTION);
     assertEquals(3, service.calls.get());
     assertEquals(1, seen.get());
+  }
+
+  @Test
+  void theTraceOfTheCallerTravelsWithEachTry() {
+    client(options -> options.interceptors(new TracePropagation(W3CTraceContextPropagator.getInstance())));
+    failing(1, busy(20));
+    SpanContext caller =
+        SpanContext.create("1".repeat(32), "2".repeat(16), TraceFlags.getSampled(), TraceState.getDefault());
+    try (Scope scope = Span.wrap(caller).makeCurrent()) {
+      client.completeAsync(QUESTION).join();
+    }
+    assertEquals(
+        Collections.nCopies(2, "00-" + "1".repeat(32) + "-" + "2".repeat(16) + "-01"),
+        service.headers.stream().map(headers -> headers.get(
+            Metadata.Key.of("traceparent", Metadata.ASCII_STRING_MARSHALLER))).toList());
   }
 
   @Test

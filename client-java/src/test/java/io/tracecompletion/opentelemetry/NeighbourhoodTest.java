@@ -114,7 +114,8 @@ class NeighbourhoodTest {
         for (int center = 0; center < count; center++) {
           Set<SpanData> expected = new HashSet<>();
           for (int other = 0; other < count; other++) {
-            if (reaches(center, other, center, parents, services) || reaches(other, center, center, parents, services)) {
+            if (reaches(center, other, center, parents, services)
+                || reaches(other, center, center, parents, services)) {
               expected.add(spans.get(other));
             }
           }
@@ -154,7 +155,9 @@ class NeighbourhoodTest {
       wide.add(Spans.span("1", Integer.toString(i), i == 1 ? "" : "1", "a"));
     }
     Collections.shuffle(deep, new Random(1));
-    assertEquals(count, Neighbourhood.of(deep, Spans.span("1", Integer.toString(count / 2), Integer.toString(count / 2 - 1), "a")).size());
+    String middle = Integer.toString(count / 2);
+    assertEquals(count,
+        Neighbourhood.of(deep, Spans.span("1", middle, Integer.toString(count / 2 - 1), "a")).size());
     assertEquals(count, Neighbourhood.of(wide, wide.get(0)).size());
   }
 }
