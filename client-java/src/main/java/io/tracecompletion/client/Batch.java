@@ -1,6 +1,8 @@
 package io.tracecompletion.client;
 
 import io.grpc.Context;
+import io.grpc.Contexts;
+import io.grpc.Deadline;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ClientCallStreamObserver;
@@ -15,6 +17,7 @@ import java.util.Deque;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.Function;
 
@@ -39,8 +42,12 @@ final class Batch {
   private final Iterator<BatchCompleteTraceRequest> questions;
   private final Consumer<Answer> answers;
   private final Duration patience;
+  private final Deadline deadline;
+  private final Pauses pauses;
   private final boolean retry;
   private final Context context = Context.current();
+  /** Between two streams nothing else hears of the end of the context. */
+  private final Context.CancellationListener contextEnd = this::contextEnded;
 
   /** Sent on the current stream, without an answer. */
   private final List<BatchCompleteTraceRequest> inFlight = new ArrayList<>();
@@ -56,6 +63,8 @@ final class Batch {
    *
    * @param open begins a stream whose answers go to the observer
    * @param patience time without an answer after which the batch fails; zero for no bound
+   * @param deadline of the whole batch; null for none
+   * @param pauses those of the client
    */
   Batch(
       Function<StreamObserver<BatchCompleteTraceResponse>, ?> open,
@@ -63,21 +72,27 @@ final class Batch {
       Iterator<BatchCompleteTraceRequest> questions,
       Consumer<Answer> answers,
       Duration patience,
+      Deadline deadline,
+      Pauses pauses,
       boolean retry) {
     this.open = open;
     this.faults = faults;
     this.questions = questions;
     this.answers = answers;
     this.patience = patience;
+    this.deadline = deadline;
+    this.pauses = pauses;
     this.retry = retry;
   }
 
   CompletableFuture<Void> start() {
     future.whenComplete((nothing, error) -> {
+      context.removeListener(contextEnd);
       if (error != null) {
         cancel(error);
       }
     });
+    context.addListener(contextEnd, Runnable::run);
     if (!patience.isZero()) {
       Pause.then(patience, this::watch);
     }
@@ -110,6 +125,10 @@ final class Batch {
     }
     Status status = Status.DEADLINE_EXCEEDED.withDescription("no answer in " + patience);
     future.completeExceptionally(faults.apply(status.asRuntimeException()));
+  }
+
+  private void contextEnded(Context ended) {
+    future.completeExceptionally(faults.apply(Contexts.statusFromCancelled(ended).asRuntimeException()));
   }
 
   private void cancel(Throwable cause) {
@@ -193,10 +212,14 @@ final class Batch {
       if (future.isDone()) {
         return;
       }
-      Fault fault = Fault.of(error);
-      boolean transientFault = fault.busy() || fault.status().getCode() == Status.Code.UNAVAILABLE;
-      if (!retry || !transientFault || attempts >= MAX_ATTEMPTS || context.isCancelled()) {
-        future.completeExceptionally(faults.apply(error));
+      TraceCompletionException typed = faults.apply(error);
+      boolean busy = typed instanceof ServerBusyException;
+      boolean transientFault = busy || typed instanceof UnavailableException;
+      Duration pause = Pause.spread(
+          busy ? typed.getRetryDelay().orElseThrow() : FIRST_PAUSE.multipliedBy(1L << attempts));
+      boolean late = deadline != null && deadline.timeRemaining(TimeUnit.NANOSECONDS) <= Pause.nanos(pause);
+      if (!retry || !transientFault || attempts >= MAX_ATTEMPTS || late || context.isCancelled()) {
+        future.completeExceptionally(typed);
         return;
       }
       // In the order in which they were asked, before all others.
@@ -204,8 +227,7 @@ final class Batch {
         again.push(inFlight.get(i));
       }
       inFlight.clear();
-      Duration pause = fault.busy() ? fault.retryDelay() : FIRST_PAUSE.multipliedBy(1L << attempts);
-      Pause.then(Pause.spread(pause), this::reconnect);
+      pauses.then(pause, this::reconnect);
     }
 
     private void reconnect() {

@@ -13,11 +13,16 @@ import io.grpc.MethodDescriptor;
  * <p>Only calls with one message from the client: a batch asks again by itself.
  */
 final class BusyRetry implements ClientInterceptor {
+  private final Pauses pauses;
+
+  BusyRetry(Pauses pauses) {
+    this.pauses = pauses;
+  }
 
   @Override
   public <Q, A> ClientCall<Q, A> interceptCall(MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
     return method.getType().clientSendsOneMessage()
-        ? new BusyRetryCall<>(method, options, next)
+        ? new BusyRetryCall<>(method, options, next, pauses)
         : next.newCall(method, options);
   }
 }

@@ -5,6 +5,7 @@ import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ClientCall;
 import io.grpc.Context;
+import io.grpc.Contexts;
 import io.grpc.Deadline;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
@@ -13,9 +14,9 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A call that is made again while the server is busy. What the caller has done so far is kept and done again to the next
- * try; what a try brings is handed on, so that the caller sees one call. It keeps one message, and no thread: a pause
- * is an entry in the JDK's own timer.
+ * A call that is made again while the server is busy. What the caller has done so far is kept and done again to the
+ * next try; what a try brings is handed on, so that the caller sees one call. It keeps one message, and no thread: a
+ * pause is an entry in the JDK's own timer.
  */
 final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
   /** Bounds how often a busy server is asked, whatever the deadline. */
@@ -24,7 +25,10 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
   private final MethodDescriptor<Q, A> method;
   private final CallOptions options;
   private final Channel channel;
+  private final Pauses pauses;
   private final Context context = Context.current();
+  /** In a pause nothing else hears of the end of the context. */
+  private final Context.CancellationListener contextEnd = ended -> endPause(Contexts.statusFromCancelled(ended));
 
   // Guarded by this.
   private ClientCall<Q, A> current;
@@ -41,10 +45,11 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
   private boolean halfClosed;
   private Boolean compression;
 
-  BusyRetryCall(MethodDescriptor<Q, A> method, CallOptions options, Channel channel) {
+  BusyRetryCall(MethodDescriptor<Q, A> method, CallOptions options, Channel channel, Pauses pauses) {
     this.method = method;
     this.options = options;
     this.channel = channel;
+    this.pauses = pauses;
     this.current = channel.newCall(method, options);
   }
 
@@ -87,10 +92,20 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
         current.cancel(text, cause);
         return;
       }
+    }
+    endPause(Status.CANCELLED.withDescription(text).withCause(cause));
+  }
+
+  /** Ends the call, if it waits for its next try: none is left that would say so. */
+  private void endPause(Status status) {
+    synchronized (this) {
+      if (!pausing) {
+        return;
+      }
       pausing = false;
     }
-    // No try is left that would say so.
-    listener.onClose(Status.CANCELLED.withDescription(text).withCause(cause), new Metadata());
+    context.removeListener(contextEnd);
+    listener.onClose(status, new Metadata());
   }
 
   @Override
@@ -109,23 +124,29 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
     return current.getAttributes();
   }
 
-  /** Whether there will be another try. */
-  private synchronized boolean again(Duration pause) {
-    Deadline deadline = context.getDeadline();
-    if (options.getDeadline() != null) {
-      deadline = deadline == null ? options.getDeadline() : deadline.minimum(options.getDeadline());
+  /** Plans another try, if there may be one. */
+  private boolean again(Duration pause) {
+    if (!mayTry(pause)) {
+      return false;
     }
+    context.addListener(contextEnd, Runnable::run);
+    pauses.then(pause, context.wrap(this::restart));
+    return true;
+  }
+
+  private synchronized boolean mayTry(Duration pause) {
+    Deadline deadline = TraceCompletionClient.sooner(options.getDeadline(), context.getDeadline());
     boolean late = deadline != null && deadline.timeRemaining(TimeUnit.NANOSECONDS) <= Pause.nanos(pause);
     if (cancelled || attempt == MAX_ATTEMPTS || late) {
       return false;
     }
     attempt++;
     pausing = true;
-    Pause.then(pause, context.wrap(this::restart));
     return true;
   }
 
   private void restart() {
+    context.removeListener(contextEnd);
     try {
       tryAgain();
     } catch (RuntimeException e) {

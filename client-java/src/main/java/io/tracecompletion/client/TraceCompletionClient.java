@@ -2,6 +2,7 @@ package io.tracecompletion.client;
 
 import io.grpc.ConnectivityState;
 import io.grpc.Context;
+import io.grpc.Deadline;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
@@ -50,15 +51,17 @@ public final class TraceCompletionClient implements AutoCloseable {
 
   private final String target;
   private final ManagedChannel channel;
+  private final Pauses pauses;
   private final Duration timeout;
   /** Whether the timeout holds beside a deadline of the context, and not only in its absence. */
   private final boolean timeoutAlways;
   private final boolean retry;
 
   TraceCompletionClient(
-      String target, ManagedChannel channel, Duration timeout, boolean timeoutAlways, boolean retry) {
+      String target, ManagedChannel channel, Pauses pauses, Duration timeout, boolean timeoutAlways, boolean retry) {
     this.target = target;
     this.channel = channel;
+    this.pauses = pauses;
     this.timeout = timeout;
     this.timeoutAlways = timeoutAlways;
     this.retry = retry;
@@ -85,7 +88,7 @@ public final class TraceCompletionClient implements AutoCloseable {
    */
   public TraceCompletionClient withTimeout(Duration timeout) {
     return new TraceCompletionClient(
-        target, channel, TraceCompletionClientBuilder.positive(timeout), true, retry);
+        target, channel, pauses, TraceCompletionClientBuilder.positive(timeout), true, retry);
   }
 
   /**
@@ -204,9 +207,10 @@ public final class TraceCompletionClient implements AutoCloseable {
     TraceCompletionServiceGrpc.TraceCompletionServiceStub stub = TraceCompletionServiceGrpc.newStub(open());
     // Once for the whole batch, and not for each stream that it takes.
     TraceCompletionServiceGrpc.TraceCompletionServiceStub timed = timeoutAlways ? timed(stub) : stub;
-    boolean bounded = timeoutAlways || Context.current().getDeadline() != null;
-    Duration patience = bounded ? Duration.ZERO : timeout.multipliedBy(BATCH_PATIENCE);
-    return new Batch(timed::batchCompleteTrace, this::fault, questions, answers, patience, retry).start();
+    Deadline deadline = sooner(timed.getCallOptions().getDeadline(), Context.current().getDeadline());
+    Duration patience = deadline == null ? timeout.multipliedBy(BATCH_PATIENCE) : Duration.ZERO;
+    return new Batch(
+        timed::batchCompleteTrace, this::fault, questions, answers, patience, deadline, pauses, retry).start();
   }
 
   /**
@@ -233,6 +237,7 @@ public final class TraceCompletionClient implements AutoCloseable {
   @Override
   public void close() {
     channel.shutdownNow();
+    pauses.close();
     try {
       channel.awaitTermination(CLOSE_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS);
     } catch (InterruptedException e) {
@@ -245,6 +250,11 @@ public final class TraceCompletionClient implements AutoCloseable {
       throw new IllegalStateException("the client is closed");
     }
     return channel;
+  }
+
+  /** The deadline that counts where there may be two, or null. */
+  static Deadline sooner(Deadline one, Deadline other) {
+    return one == null ? other : other == null ? one : one.minimum(other);
   }
 
   /** The stub with a deadline. */

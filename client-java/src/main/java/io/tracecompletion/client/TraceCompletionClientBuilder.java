@@ -251,13 +251,14 @@ public final class TraceCompletionClientBuilder {
   }
 
   TraceCompletionClient build(ManagedChannelBuilder<?> channel) {
+    Pauses pauses = new Pauses();
     // gRPC calls the last interceptor first.
     if (retry) {
       channel.enableRetry()
           .defaultServiceConfig(SERVICE_CONFIG)
           .perRpcBufferLimit(RETRY_BYTES)
           .retryBufferSize(ALL_RETRY_BYTES)
-          .intercept(new BusyRetry());
+          .intercept(new BusyRetry(pauses));
     } else {
       channel.disableRetry();
     }
@@ -282,7 +283,7 @@ public final class TraceCompletionClientBuilder {
         .maxInboundMessageSize(maxAnswerBytes)
         .maxInboundMetadataSize(MAX_METADATA_BYTES)
         .userAgent(userAgent());
-    return new TraceCompletionClient(target, channel.build(), timeout, false, retry);
+    return new TraceCompletionClient(target, channel.build(), pauses, timeout, false, retry);
   }
 
   private ChannelCredentials transport() {

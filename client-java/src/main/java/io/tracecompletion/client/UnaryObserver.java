@@ -1,5 +1,6 @@
 package io.tracecompletion.client;
 
+import io.grpc.Status;
 import io.tracecompletion.v1.CompleteTraceRequest;
 import io.tracecompletion.v1.CompleteTraceResponse;
 import java.util.function.Function;
@@ -20,6 +21,10 @@ final class UnaryObserver
 
   @Override
   CompleteTraceResponse result() {
+    if (response == null) {
+      Status status = Status.INTERNAL.withDescription("the call ended without an answer");
+      throw TraceCompletionException.of(Fault.of(status), null);
+    }
     return response;
   }
 }

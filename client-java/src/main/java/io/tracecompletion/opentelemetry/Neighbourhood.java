@@ -2,6 +2,7 @@ package io.tracecompletion.opentelemetry;
 
 import io.opentelemetry.api.common.AttributeKey;
 import io.opentelemetry.api.trace.SpanKind;
+import io.opentelemetry.sdk.resources.Resource;
 import io.opentelemetry.sdk.trace.data.SpanData;
 import io.tracecompletion.v1.CompleteTraceRequest;
 import java.util.ArrayDeque;
@@ -9,24 +10,24 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Queue;
+import java.util.Set;
 
 /**
- * Picks the spans of a trace that make a good question about one of them: the span itself, its ancestors up to the first
- * of another service, and its descendants down to the first of another service in each branch. These are the bounds
- * within which the answer is rebuilt; more of them make the search wider, not better.
+ * Picks the spans of a trace that make a good question about one of them: the span itself, its ancestors up to the
+ * first of another service, and its descendants down to the first of another service in each branch. These are the
+ * bounds within which the answer is rebuilt; more of them make the search wider, not better.
  *
  * <p>Any input is taken: parents that are missing end the way up, a cycle is walked once, spans of other traces are
  * passed over, and of spans that were reported twice the first counts. Two spans may share an id if they differ in
  * service or kind, as those of Zipkin do.
  */
 public final class Neighbourhood {
-  private static final AttributeKey<String> SERVICE = AttributeKey.stringKey("service.name");
-
   private final Map<String, List<SpanData>> byId = new HashMap<>();
   private final Map<String, List<SpanData>> byParent = new HashMap<>();
 
@@ -87,12 +88,12 @@ public final class Neighbourhood {
   }
 
   private List<SpanData> around(SpanData center) {
-    String service = service(center);
+    Service service = Service.of(center);
     Map<Identity, SpanData> picked = new LinkedHashMap<>();
     picked.put(Identity.of(center), center);
 
     SpanData span = center;
-    while (service(span).equals(service)) {
+    while (Service.of(span).equals(service)) {
       span = parent(span);
       if (span == null || picked.putIfAbsent(Identity.of(span), span) != null) {
         break;
@@ -101,14 +102,19 @@ public final class Neighbourhood {
     List<SpanData> result = new ArrayList<>(picked.values());
     Collections.reverse(result);
 
+    // Apart from the way up: a span of a cycle is above and below, and what is below it counts.
+    Set<Identity> below = new HashSet<>(Set.of(Identity.of(center)));
     Queue<SpanData> open = new ArrayDeque<>(List.of(center));
     while ((span = open.poll()) != null) {
       for (SpanData child : byParent.getOrDefault(span.getSpanId(), List.of())) {
+        if (!below.add(Identity.of(child))) {
+          continue;
+        }
         if (picked.putIfAbsent(Identity.of(child), child) == null) {
           result.add(child);
-          if (service(child).equals(service)) {
-            open.add(child);
-          }
+        }
+        if (Service.of(child).equals(service)) {
+          open.add(child);
         }
       }
     }
@@ -119,19 +125,28 @@ public final class Neighbourhood {
   private SpanData parent(SpanData span) {
     List<SpanData> parents = byId.getOrDefault(span.getParentSpanId(), List.of());
     return parents.stream()
-        .filter(parent -> service(parent).equals(service(span)))
+        .filter(parent -> Service.of(parent).equals(Service.of(span)))
         .findFirst()
         .orElse(parents.isEmpty() ? null : parents.get(0));
   }
 
-  private static String service(SpanData span) {
-    return Objects.requireNonNullElse(span.getResource().getAttribute(SERVICE), "");
+  /** The name alone is unique in its namespace only. */
+  private record Service(String namespace, String name) {
+    private static final AttributeKey<String> NAMESPACE = AttributeKey.stringKey("service.namespace");
+    private static final AttributeKey<String> NAME = AttributeKey.stringKey("service.name");
+
+    static Service of(SpanData span) {
+      Resource resource = span.getResource();
+      return new Service(
+          Objects.requireNonNullElse(resource.getAttribute(NAMESPACE), ""),
+          Objects.requireNonNullElse(resource.getAttribute(NAME), ""));
+    }
   }
 
   /** What makes two reports one span. */
-  private record Identity(String spanId, SpanKind kind, String service) {
+  private record Identity(String spanId, SpanKind kind, Service service) {
     static Identity of(SpanData span) {
-      return new Identity(span.getSpanId(), span.getKind(), Neighbourhood.service(span));
+      return new Identity(span.getSpanId(), span.getKind(), Service.of(span));
     }
   }
 }

@@ -7,8 +7,10 @@ import static org.junit.jupiter.api.Assertions.assertInstanceOf;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeout;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import io.grpc.Context;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import io.tracecompletion.v1.BatchCompleteTraceRequest;
@@ -206,6 +208,43 @@ class BatchTest extends InProcess {
   }
 
   @Test
+  void noPauseBeyondTheDeadline() {
+    answers(() -> (question, answers) -> answers.onError(Questions.busy(60_000)));
+    List<Answer> answers = assertTimeout(Duration.ofSeconds(15),
+        () -> client.withTimeout(Duration.ofSeconds(20)).completeBatch(List.of(QUESTION)));
+    assertThrows(ServerBusyException.class, answers.get(0)::get);
+    assertEquals(1, service.calls.get());
+  }
+
+  @Test
+  void aPauseEndsWithTheClient() {
+    answers(() -> (question, answers) -> answers.onError(Questions.busy(20_000)));
+    CompletableFuture<Void> batch = client.completeBatch(questions(1), answer -> { });
+    Wait.until(() -> service.calls.get() == 1);
+    Wait.pause(100);
+    client.close();
+    CompletionException error =
+        assertThrows(CompletionException.class, () -> batch.orTimeout(10, TimeUnit.SECONDS).join());
+    assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) error.getCause()).getCode());
+    assertEquals(1, service.calls.get());
+  }
+
+  @Test
+  void aPauseEndsWithTheContext() {
+    answers(() -> (question, answers) -> answers.onError(Questions.busy(20_000)));
+    try (Context.CancellableContext context = Context.current().withCancellation()) {
+      List<CompletableFuture<Void>> batches = new ArrayList<>();
+      context.run(() -> batches.add(client.completeBatch(questions(1), answer -> { })));
+      Wait.until(() -> service.calls.get() == 1);
+      Wait.pause(100);
+      context.cancel(null);
+      CompletionException error =
+          assertThrows(CompletionException.class, () -> batches.get(0).orTimeout(10, TimeUnit.SECONDS).join());
+      assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) error.getCause()).getCode());
+    }
+  }
+
+  @Test
   void whatIsLeftHasTheErrorOfTheStream() {
     AtomicInteger count = new AtomicInteger();
     answers(() -> (question, answers) -> {
@@ -259,11 +298,12 @@ class BatchTest extends InProcess {
   @Test
   void aSlowBatchThatMovesIsNotLeft() {
     answers(() -> (question, answers) -> {
-      Wait.pause(60);
+      Wait.pause(300);
       answers.onNext(good(question));
     });
-    client(options -> options.timeout(Duration.ofMillis(150)));
-    client.completeBatch(Collections.nCopies(10, QUESTION)).forEach(Answer::get);
+    // Longer in all than the two timeouts that the batch waits for each answer.
+    client(options -> options.timeout(Duration.ofSeconds(1)));
+    client.completeBatch(Collections.nCopies(8, QUESTION)).forEach(Answer::get);
   }
 
   @Test

@@ -61,6 +61,16 @@ class CallTest extends InProcess {
   }
 
   @Test
+  void aCallThatEndsWithoutAnAnswerIsAFault() {
+    UnaryObserver observer = new UnaryObserver(error -> {
+      throw new AssertionError(error);
+    });
+    observer.onCompleted();
+    CompletionException error = assertThrows(CompletionException.class, observer.future::join);
+    assertEquals(Status.Code.INTERNAL, ((TraceCompletionException) error.getCause()).getCode());
+  }
+
+  @Test
   void aMuteServerIsLeftAtTheDeadline() {
     service.unary = (call, answer) -> { };
     client(options -> options.timeout(Duration.ofMillis(300)));

@@ -5,22 +5,29 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
-/** The snippet of the README is the example that is compiled. */
+/** The Java of both READMEs is that of the examples, which {@link RealServerTest} runs. */
 class ReadmeTest {
+  private static final Pattern SNIPPET = Pattern.compile("(?s)```java\n(.*?)```");
+  private static final Pattern BODY = Pattern.compile("(?s) static [^;]*?\\) \\{\n(.*?)\n  }\n}\n$");
 
   @Test
-  void theSnippetIsTheExample() throws IOException {
-    String readme = Files.readString(Path.of("README.md"));
-    String example = Files.readString(Path.of("examples/CompleteTrace.java"));
-    String snippet = between(readme, "```java\n", "```");
-    String body = between(example, "String[] args) {\n", "  }\n}\n").replaceAll("(?m)^ {4}", "");
-    assertEquals(body, snippet);
+  void theirSnippetsAreTheExamples() throws IOException {
+    String program = body("CompleteTrace");
+    assertEquals(List.of(program, body("CompleteAround")), snippets("README.md"));
+    assertEquals(List.of(program), snippets("../README.md"));
   }
 
-  private static String between(String text, String before, String after) {
-    int start = text.indexOf(before) + before.length();
-    return text.substring(start, text.indexOf(after, start));
+  private static List<String> snippets(String readme) throws IOException {
+    return SNIPPET.matcher(Files.readString(Path.of(readme))).results().map(match -> match.group(1)).toList();
+  }
+
+  private static String body(String example) throws IOException {
+    String text = Files.readString(Path.of("examples", example + ".java"));
+    return BODY.matcher(text).results().map(match -> match.group(1)).findFirst().orElseThrow()
+        .replaceAll("(?m)^ {4}", "") + "\n";
   }
 }

@@ -8,26 +8,43 @@ import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import io.grpc.Status;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.util.JsonFormat;
+import io.opentelemetry.api.common.Attributes;
+import io.opentelemetry.api.trace.SpanContext;
+import io.opentelemetry.api.trace.TraceFlags;
+import io.opentelemetry.api.trace.TraceState;
+import io.opentelemetry.sdk.resources.Resource;
+import io.opentelemetry.sdk.testing.trace.TestSpanData;
+import io.opentelemetry.sdk.trace.data.SpanData;
+import io.opentelemetry.sdk.trace.data.StatusData;
+import io.tracecompletion.v1.AppSpan;
 import io.tracecompletion.v1.CompleteTraceRequest;
 import io.tracecompletion.v1.CompleteTraceResponse;
 import io.tracecompletion.v1.CompletionSummary;
 import io.tracecompletion.v1.ErrorReason;
 import io.tracecompletion.v1.Span;
-import java.io.IOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 
-@Timeout(120)
 class RealServerTest {
 
   private static final CompleteTraceRequest INVALID =
@@ -36,13 +53,41 @@ class RealServerTest {
           .addAppSpans(QUESTION.getAppSpans(0).toBuilder().setEndTimeUs(4))
           .build();
 
+  /** Nothing listens there. */
+  private static final String NO_STORE = "http://127.0.0.1:1";
+
+  private static ServerProcess store;
+
+  @BeforeAll
+  static void begin(@TempDir Path directory) {
+    store = ServerProcess.demoStore(directory);
+  }
+
+  @AfterAll
+  static void end() {
+    // It may not have begun.
+    if (store != null) {
+      store.close();
+    }
+  }
+
+  private static ServerProcess server() {
+    return ServerProcess.serve("--clickhouse-url", store.address);
+  }
+
   private static TraceCompletionClient client(ServerProcess server) {
-    return TraceCompletionClient.builder("127.0.0.1:" + server.port).build();
+    return TraceCompletionClient.builder(server.address).build();
+  }
+
+  private static CompleteTraceRequest demo() throws InvalidProtocolBufferException {
+    CompleteTraceRequest.Builder request = CompleteTraceRequest.newBuilder();
+    JsonFormat.parser().merge(ServerProcess.output("demo", "--request"), request);
+    return request.build();
   }
 
   @Test
   void errorsAreTyped() {
-    try (ServerProcess server = ServerProcess.start(ServerProcess.freePort(), "--clickhouse-url", "http://127.0.0.1:1");
+    try (ServerProcess server = ServerProcess.serve("--clickhouse-url", NO_STORE);
         TraceCompletionClient client = client(server)) {
       InvalidRequestException invalid =
           assertThrows(InvalidRequestException.class, () -> client.complete(INVALID));
@@ -74,27 +119,29 @@ class RealServerTest {
   }
 
   @Test
-  void allCallsAnswerAlike() {
-    try (ServerProcess server = ServerProcess.start(ServerProcess.freePort(), "--embedded");
+  void allCallsAnswerAlike() throws InvalidProtocolBufferException {
+    CompleteTraceRequest question = demo();
+    try (ServerProcess server = server();
         TraceCompletionClient client = client(server)) {
       Wait.until(client::isHealthy);
-      CompleteTraceResponse answer = client.complete(QUESTION);
+      CompleteTraceResponse answer = client.complete(question);
       assertEquals("SUCCESS", answer.getOptStatus());
-      assertEquals(1, answer.getData().getTracingCount());
-      assertEquals("s", answer.getData().getTracing(0).getSpanId());
-      assertNotEquals("", answer.getData().getTracing(0).getDeepflowSpanId());
+      assertEquals(33, answer.getData().getTracingCount());
+      for (Span span : answer.getData().getTracingList()) {
+        assertNotEquals("", span.getDeepflowSpanId());
+      }
 
-      assertEquals(answer, client.completeAsync(QUESTION).join());
-      assertEquals(answer, client.completeStream(QUESTION).collect());
+      assertEquals(answer, client.completeAsync(question).join());
+      assertEquals(answer, client.completeStream(question).collect());
       List<Span> spans = new ArrayList<>();
       CompletionSummary summary =
-          client.completeStream(QUESTION, chunk -> spans.addAll(chunk.getSpansList())).join();
+          client.completeStream(question, chunk -> spans.addAll(chunk.getSpansList())).join();
       assertEquals(answer.getData().getTracingList(), spans);
       assertEquals("SUCCESS", summary.getOptStatus());
 
       List<CompleteTraceRequest> questions = new ArrayList<>();
-      for (int i = 0; i < 100; i++) {
-        questions.add(i % 10 == 9 ? INVALID : QUESTION);
+      for (int i = 0; i < 50; i++) {
+        questions.add(i % 10 == 9 ? INVALID : question);
       }
       List<Answer> answers = client.completeBatch(questions);
       for (int i = 0; i < answers.size(); i++) {
@@ -104,76 +151,194 @@ class RealServerTest {
           assertEquals(answer, answers.get(i).get());
         }
       }
-      CompleteTraceRequest explain = QUESTION.toBuilder().setExplain(true).build();
+      CompleteTraceRequest explain = question.toBuilder().setExplain(true).build();
       CompleteTraceResponse explained = client.completeStream(explain).collect();
-      assertEquals(1, explained.getData().getExplanation().getSpansCount());
+      assertEquals(33, explained.getData().getExplanation().getSpansCount());
     }
   }
 
   @Test
-  void aServerThatDiesDuringACallIsWaitedFor() throws IOException {
-    int port = ServerProcess.freePort();
-    try (ServerSocket muteStore = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
-        TraceCompletionClient client = TraceCompletionClient.builder("127.0.0.1:" + port).build()) {
-      ServerProcess first =
-          ServerProcess.start(port, "--clickhouse-url", "http://127.0.0.1:" + muteStore.getLocalPort());
-      CompletableFuture<CompleteTraceResponse> call = client.completeAsync(QUESTION);
-      CompletableFuture<List<Answer>> batch =
-          CompletableFuture.supplyAsync(() -> client.completeBatch(List.of(QUESTION, QUESTION)));
-      Wait.pause(300);
-      assertFalse(call.isDone());
+  void theExamplePrintsTheTree() throws Exception {
+    ByteArrayOutputStream printed = new ByteArrayOutputStream();
+    PrintStream out = System.out;
+    try (ServerProcess server = server()) {
+      System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
+      // It is in no package, so that it runs as one file, and only reflection reaches it from here.
+      Class.forName("CompleteTrace").getMethod("main", String[].class)
+          .invoke(null, (Object) new String[] {server.address});
+    } finally {
+      System.setOut(out);
+    }
+    List<String> lines = printed.toString(StandardCharsets.UTF_8).lines().toList();
+    assertEquals(29, lines.size(), lines::toString);
+    assertTrue(lines.stream().anyMatch(line -> line.endsWith("  s-app GET /orders")), lines::toString);
+  }
+
+  @Test
+  void theExampleAsksAroundASpan() throws Exception {
+    List<SpanData> spans = demo().getAppSpansList().stream().map(RealServerTest::exported).toList();
+    String center = spans.get(0).getSpanId();
+    try (ServerProcess server = server();
+        TraceCompletionClient client = client(server)) {
+      CompleteTraceResponse answer = (CompleteTraceResponse) Class.forName("CompleteAround")
+          .getMethod("complete", TraceCompletionClient.class, Collection.class, String.class)
+          .invoke(null, client, spans, center);
+      assertEquals("SUCCESS", answer.getOptStatus());
+      Set<String> ids = answer.getData().getTracingList().stream()
+          .filter(span -> span.getTapSide().endsWith("app")).map(Span::getSpanId).collect(Collectors.toSet());
+      // The last of the five is below the first of another service.
+      assertEquals(spans.subList(0, 4).stream().map(SpanData::getSpanId).collect(Collectors.toSet()), ids);
+      assertTrue(answer.getData().getTracingCount() > 4);
+    }
+  }
+
+  /** The span as the SDK of its service would have exported it. */
+  private static SpanData exported(AppSpan span) {
+    return TestSpanData.builder()
+        .setName(span.getName())
+        .setKind(io.opentelemetry.api.trace.SpanKind.values()[span.getSpanKindValue() - 1])
+        .setHasEnded(true)
+        .setStatus(StatusData.unset())
+        .setStartEpochNanos(span.getStartTimeUs() * 1000)
+        .setEndEpochNanos(span.getEndTimeUs() * 1000)
+        .setSpanContext(context(span.getTraceId(), span.getSpanId()))
+        .setParentSpanContext(context(span.getTraceId(), span.getParentSpanId()))
+        .setResource(Resource.create(Attributes.builder().put("service.name", span.getAppService()).build()))
+        .build();
+  }
+
+  private static SpanContext context(String trace, String span) {
+    return SpanContext.create(trace, span, TraceFlags.getSampled(), TraceState.getDefault());
+  }
+
+  /** All ways to ask. */
+  private enum Way {
+    COMPLETE {
+      @Override
+      CompletableFuture<?> ask(TraceCompletionClient client) {
+        return waiting(() -> client.complete(QUESTION));
+      }
+    },
+    ASYNC {
+      @Override
+      CompletableFuture<?> ask(TraceCompletionClient client) {
+        return client.completeAsync(QUESTION);
+      }
+    },
+    ITERATOR {
+      @Override
+      CompletableFuture<?> ask(TraceCompletionClient client) {
+        return waiting(() -> client.completeStream(QUESTION).collect());
+      }
+    },
+    LISTENER {
+      @Override
+      CompletableFuture<?> ask(TraceCompletionClient client) {
+        return client.completeStream(QUESTION, chunk -> { });
+      }
+    },
+    BATCH {
+      @Override
+      CompletableFuture<?> ask(TraceCompletionClient client) {
+        return waiting(() -> client.completeBatch(List.of(QUESTION, QUESTION)).forEach(Answer::get));
+      }
+    };
+
+    abstract CompletableFuture<?> ask(TraceCompletionClient client);
+
+    private static CompletableFuture<?> waiting(Runnable call) {
+      return CompletableFuture.runAsync(call, task -> new Thread(task, "caller").start());
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void aServerThatDiesDuringACallIsWaitedFor(Way way) throws Exception {
+    int port = ServerProcess.lastingPort();
+    try (MuteStore mute = new MuteStore();
+        ServerProcess first = ServerProcess.serveAt(port, "--clickhouse-url", mute.url());
+        TraceCompletionClient client = client(first)) {
+      CompletableFuture<?> call = way.ask(client);
+      mute.awaitQuestion();
       first.kill();
-      Wait.pause(300);
-      assertFalse(call.isDone());
-      try (ServerProcess second = ServerProcess.start(port, "--embedded")) {
-        assertEquals("SUCCESS", call.join().getOptStatus());
-        batch.join().forEach(Answer::get);
+      try (ServerProcess second = ServerProcess.serveAt(port, "--clickhouse-url", store.address)) {
+        call.get(30, TimeUnit.SECONDS);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Way.class)
+  void withoutRetryTheDeathOfAServerShowsAtOnce(Way way) throws Exception {
+    try (MuteStore mute = new MuteStore();
+        ServerProcess server = ServerProcess.serve("--clickhouse-url", mute.url());
+        TraceCompletionClient client = TraceCompletionClient.builder(server.address).withoutRetry().build()) {
+      CompletableFuture<?> call = way.ask(client);
+      mute.awaitQuestion();
+      server.kill();
+      // Sooner than the deadline.
+      CompletionException error =
+          assertThrows(CompletionException.class, () -> call.orTimeout(20, TimeUnit.SECONDS).join());
+      assertInstanceOf(UnavailableException.class, error.getCause());
+    }
+  }
+
+  @Test
+  void aServerThatStaysAwayIsNotWaitedForBeyondTheDeadline() throws Exception {
+    Duration deadline = Duration.ofSeconds(3);
+    String address = "127.0.0.1:" + ServerProcess.lastingPort();
+    try (MuteStore mute = new MuteStore();
+        ServerProcess server =
+            ServerProcess.serveAt(Integer.parseInt(address.split(":")[1]), "--clickhouse-url", mute.url());
+        TraceCompletionClient client = TraceCompletionClient.builder(address).build()) {
+      // Connected before the time of the calls begins.
+      client.isHealthy();
+      TraceCompletionClient hasty = client.withTimeout(deadline);
+      List<CompletableFuture<?>> calls =
+          Stream.of(Way.values()).<CompletableFuture<?>>map(way -> way.ask(hasty)).toList();
+      mute.awaitQuestion();
+      server.kill();
+      for (CompletableFuture<?> call : calls) {
+        CompletionException error =
+            assertThrows(CompletionException.class, () -> call.orTimeout(10, TimeUnit.SECONDS).join());
+        UnavailableException unavailable = assertInstanceOf(UnavailableException.class, error.getCause());
+        assertTrue(unavailable.getMessage().contains("no connection to " + address), unavailable.getMessage());
       }
     }
   }
 
   @Test
-  void aServerThatStaysAwayIsNotWaitedForBeyondTheDeadline() throws IOException {
-    int port = ServerProcess.freePort();
-    try (ServerSocket muteStore = new ServerSocket(0, 50, InetAddress.getLoopbackAddress());
-        TraceCompletionClient client =
-            TraceCompletionClient.builder("127.0.0.1:" + port).timeout(Duration.ofSeconds(2)).build()) {
-      ServerProcess server =
-          ServerProcess.start(port, "--clickhouse-url", "http://127.0.0.1:" + muteStore.getLocalPort());
-      CompletableFuture<CompleteTraceResponse> call = client.completeAsync(QUESTION);
-      Wait.pause(300);
-      server.kill();
-      long start = System.nanoTime();
-      CompletionException error = assertThrows(CompletionException.class, call::join);
-      assertTrue(System.nanoTime() - start < 10_000_000_000L);
-      UnavailableException unavailable = assertInstanceOf(UnavailableException.class, error.getCause());
-      assertEquals(Status.Code.UNAVAILABLE, unavailable.getCode());
-      assertTrue(unavailable.getMessage().contains("no connection to 127.0.0.1:" + port), unavailable.getMessage());
-    }
-  }
-
-  @Test
-  void noThreadIsLeft() {
-    ServerProcess server =
-        ServerProcess.start(ServerProcess.freePort(), "--clickhouse-url", "http://127.0.0.1:1");
-    try (server) {
+  void noThreadIsLeft() throws Exception {
+    Set<Thread> before = Thread.getAllStackTraces().keySet();
+    try (MuteStore mute = new MuteStore();
+        ServerProcess server = ServerProcess.serve("--clickhouse-url", mute.url())) {
       TraceCompletionClient client = client(server);
-      client.isHealthy();
-      CompletableFuture<CompleteTraceResponse> call = client.completeAsync(QUESTION);
-      assertFalse(threads().isEmpty());
+      List<CompletableFuture<?>> calls = new ArrayList<>();
+      for (Way way : Way.values()) {
+        calls.add(way.ask(client));
+      }
+      mute.awaitQuestion();
+      assertFalse(threads(before).isEmpty());
+      server.kill();
       long start = System.nanoTime();
       client.close();
       assertTrue(System.nanoTime() - start < 6_000_000_000L);
-      assertThrows(CompletionException.class, call::join);
+      for (CompletableFuture<?> call : calls) {
+        assertThrows(CompletionException.class, () -> call.orTimeout(20, TimeUnit.SECONDS).join());
+      }
     }
     // gRPC keeps its pools for a second after the last channel has gone.
-    Wait.until(() -> threads().isEmpty());
+    Wait.until(() -> threads(before).isEmpty(), () -> threads(before).toString());
   }
 
-  private static List<String> threads() {
+  /** Those that came since, but for what the JDK starts once for all of a process. */
+  private static List<String> threads(Set<Thread> before) {
     return Thread.getAllStackTraces().keySet().stream()
+        .filter(thread -> !before.contains(thread))
         .map(Thread::getName)
-        .filter(name -> name.startsWith("grpc-"))
+        .filter(name -> !name.startsWith("ForkJoinPool.commonPool-")
+            && !name.equals("CompletableFutureDelayScheduler")
+            && !name.startsWith("process reaper"))
         .toList();
   }
 }

@@ -13,13 +13,27 @@ import io.grpc.CallOptions;
 import io.grpc.Channel;
 import io.grpc.ClientCall;
 import io.grpc.ClientInterceptor;
+import io.grpc.Context;
+import io.grpc.Deadline;
+import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.opentelemetry.api.trace.Span;
+import io.opentelemetry.api.trace.SpanContext;
+import io.opentelemetry.api.trace.TraceFlags;
+import io.opentelemetry.api.trace.TraceState;
+import io.opentelemetry.api.trace.propagation.W3CTraceContextPropagator;
+import io.opentelemetry.context.Scope;
+import io.tracecompletion.opentelemetry.TracePropagation;
 import io.tracecompletion.v1.CompleteTraceResponse;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
 
@@ -97,27 +111,62 @@ class RetryTest extends InProcess {
 
   @Test
   void everyTryHasTheSameDeadline() {
-    client(options -> options.timeout(Duration.ofMillis(700)));
+    List<Deadline> deadlines = new ArrayList<>();
     service.unary = (call, answer) -> {
+      deadlines.add(service.deadline);
       if (call == 1) {
-        answer.onError(busy(100));
+        answer.onError(busy(1_000));
+      } else {
+        answer.onNext(ANSWER);
+        answer.onCompleted();
       }
     };
-    long start = System.nanoTime();
-    assertThrows(DeadlineExceededException.class, () -> client.complete(QUESTION));
-    assertTrue(System.nanoTime() - start < 5_000_000_000L);
-    assertEquals(2, service.calls.get());
+    assertEquals(ANSWER, client.complete(QUESTION));
+    // What travels is the time left. A second deadline of its own would be as much later as the pause is long.
+    Deadline first = deadlines.get(0).offset(900, TimeUnit.MILLISECONDS);
+    assertTrue(deadlines.get(1).isBefore(first), deadlines::toString);
   }
 
   @Test
   void aPauseCanBeCancelled() {
-    failing(1, busy(5_000));
+    failing(1, busy(1_000));
     CompletableFuture<CompleteTraceResponse> future = client.completeAsync(QUESTION);
     Wait.until(() -> service.calls.get() == 1);
     Wait.pause(100);
     future.cancel(true);
     assertTrue(future.isCancelled());
+    // Longer than the pause with all its jitter: the next try would have come by now.
+    Wait.pause(1_700);
     assertEquals(1, service.calls.get());
+  }
+
+  @Test
+  void aPauseEndsWithTheContext() {
+    failing(1, busy(20_000));
+    try (Context.CancellableContext context = Context.current().withCancellation()) {
+      CompletableFuture<CompleteTraceResponse> future = new CompletableFuture<>();
+      context.run(() -> client.completeAsync(QUESTION).whenComplete((answer, error) -> {
+        future.completeExceptionally(error);
+      }));
+      Wait.until(() -> service.calls.get() == 1);
+      Wait.pause(100);
+      context.cancel(null);
+      CompletionException error =
+          assertThrows(CompletionException.class, () -> future.orTimeout(10, TimeUnit.SECONDS).join());
+      assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) error.getCause()).getCode());
+    }
+  }
+
+  @Test
+  void aPauseEndsWithTheClient() {
+    failing(1, busy(20_000));
+    CompletableFuture<CompleteTraceResponse> future = client.completeAsync(QUESTION);
+    Wait.until(() -> service.calls.get() == 1);
+    Wait.pause(100);
+    client.close();
+    CompletionException error =
+        assertThrows(CompletionException.class, () -> future.orTimeout(10, TimeUnit.SECONDS).join());
+    assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) error.getCause()).getCode());
   }
 
   @Test
@@ -150,6 +199,21 @@ class RetryTest extends InProcess {
     client.complete(QUESTION);
     assertEquals(3, service.calls.get());
     assertEquals(1, seen.get());
+  }
+
+  @Test
+  void theTraceOfTheCallerTravelsWithEachTry() {
+    client(options -> options.interceptors(new TracePropagation(W3CTraceContextPropagator.getInstance())));
+    failing(1, busy(20));
+    SpanContext caller =
+        SpanContext.create("1".repeat(32), "2".repeat(16), TraceFlags.getSampled(), TraceState.getDefault());
+    try (Scope scope = Span.wrap(caller).makeCurrent()) {
+      client.completeAsync(QUESTION).join();
+    }
+    assertEquals(
+        Collections.nCopies(2, "00-" + "1".repeat(32) + "-" + "2".repeat(16) + "-01"),
+        service.headers.stream().map(headers -> headers.get(
+            Metadata.Key.of("traceparent", Metadata.ASCII_STRING_MARSHALLER))).toList());
   }
 
   @Test

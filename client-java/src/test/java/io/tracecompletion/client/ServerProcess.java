@@ -4,56 +4,93 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
-import java.net.Socket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
-/** The real server, as a process of its own. */
+/** The real program, as a process of its own. */
 final class ServerProcess implements AutoCloseable {
   /** Names the program under test; by default that of the repository's debug build. */
   private static final String VARIABLE = "TRACE_COMPLETION_PROGRAM";
-  private static final long START_SECONDS = 60;
+  private static final Path REPOSITORY = Path.of("..").toAbsolutePath().normalize();
+  private static final long PATIENCE_SECONDS = 60;
 
-  final int port;
+  private static final Pattern SERVES = Pattern.compile("listening.* address=(\\S+)");
+  private static final Pattern STORES = Pattern.compile("ready (http://\\S+)");
+
+  private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
+
+  static {
+    // A test that is cut off does not get to close its servers.
+    Runtime.getRuntime().addShutdownHook(new Thread(() -> RUNNING.forEach(Process::destroyForcibly)));
+  }
+
+  /** Where it can be asked, as it says itself: host and port of a server, the URL of a store. */
+  final String address;
   private final Process process;
   private final Path log;
 
-  private ServerProcess(int port, Process process, Path log) {
-    this.port = port;
-    this.process = process;
-    this.log = log;
-  }
-
-  /** Starts a server with these options, and waits until it takes connections. */
-  static ServerProcess start(int port, String... options) {
+  private ServerProcess(List<String> arguments, Pattern started) {
     Path program = program();
-    List<String> command = new ArrayList<>(List.of(program.toString(), "serve", "--listen", "127.0.0.1:" + port));
-    command.addAll(List.of(options));
+    List<String> command = new ArrayList<>(List.of(program.toString()));
+    command.addAll(arguments);
     try {
-      Path log = Files.createTempFile("trace-completion", ".log");
-      // The embedded ClickHouse is looked for in .cache of the working directory: that of the repository.
-      Process process =
+      log = Files.createTempFile(Files.createDirectories(Path.of("target", "servers")), arguments.get(0), ".log");
+      // The embedded ClickHouse is looked for in .cache of the working directory.
+      process =
           new ProcessBuilder(command)
-              .directory(program.getParent().getParent().getParent().toFile())
+              .directory(REPOSITORY.toFile())
               .redirectErrorStream(true)
               .redirectOutput(log.toFile())
               .start();
-      ServerProcess server = new ServerProcess(port, process, log);
-      server.awaitConnections();
-      return server;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
+    }
+    RUNNING.add(process);
+    address = await(started);
+  }
+
+  /** A server with these options, at a port of its own choice. */
+  static ServerProcess serve(String... options) {
+    return serveAt(0, options);
+  }
+
+  static ServerProcess serveAt(int port, String... options) {
+    List<String> arguments = new ArrayList<>(List.of("serve", "--listen", "127.0.0.1:" + port));
+    arguments.addAll(List.of(options));
+    return new ServerProcess(arguments, SERVES);
+  }
+
+  /** A ClickHouse with the rows of the demo. */
+  static ServerProcess demoStore(Path data) {
+    try (ServerProcess demo = new ServerProcess(
+        List.of("demo", "--data-dir", data.toString()), Pattern.compile("\\d+ (spans): .* network"))) {
+      demo.end();
+      return new ServerProcess(List.of("clickhouse", "--data-dir", data.toString()), STORES);
+    }
+  }
+
+  /** What the program says to these arguments. */
+  static String output(String... arguments) {
+    try (ServerProcess process = new ServerProcess(List.of(arguments), Pattern.compile("(?s)(.*)"))) {
+      process.end();
+      return process.log();
     }
   }
 
   /** Without the program there is nothing to test against: that is a failure. */
   private static Path program() {
     String variable = System.getenv(VARIABLE);
-    Path program = Path.of(variable == null || variable.isEmpty() ? "../target/debug/trace-completion" : variable)
-        .toAbsolutePath().normalize();
+    Path program = variable == null || variable.isEmpty()
+        ? REPOSITORY.resolve("target/debug/trace-completion")
+        : Path.of(variable).toAbsolutePath();
     if (!Files.isExecutable(program)) {
       throw new AssertionError(
           "no server to test against: " + program + " (make build makes it; " + VARIABLE + " names another)");
@@ -61,52 +98,76 @@ final class ServerProcess implements AutoCloseable {
     return program;
   }
 
-  static int freePort() {
-    try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getLoopbackAddress())) {
-      return socket.getLocalPort();
+  /**
+   * A port for a server that goes and comes back. It is below those that the system hands out by itself: one of these
+   * could have another owner by then, or become the other end of a connection of the client with itself.
+   */
+  static int lastingPort() {
+    for (;;) {
+      int port = ThreadLocalRandom.current().nextInt(20_000, 32_000);
+      try (ServerSocket free = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
+        return free.getLocalPort();
+      } catch (IOException e) {
+        // It is taken: another will be free.
+        continue;
+      }
+    }
+  }
+
+  private String await(Pattern started) {
+    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
+    while (System.nanoTime() < end) {
+      boolean alive = process.isAlive();
+      Matcher line = started.matcher(log());
+      if (line.find()) {
+        return line.group(1);
+      }
+      if (!alive) {
+        break;
+      }
+      Wait.pause(10);
+    }
+    kill();
+    throw new AssertionError("the program does not run:\n" + log());
+  }
+
+  private String log() {
+    try {
+      return Files.readString(log);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
   }
 
-  private void awaitConnections() {
-    long end = System.nanoTime() + TimeUnit.SECONDS.toNanos(START_SECONDS);
-    while (System.nanoTime() < end && process.isAlive()) {
-      try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {
-        return;
-      } catch (IOException e) {
-        Wait.pause(20);
-      }
-    }
-    close();
-    throw new AssertionError("the server does not run:\n" + log());
-  }
-
-  String log() {
-    try {
-      return Files.readString(log);
-    } catch (IOException e) {
-      return e.toString();
-    }
-  }
-
-  /** Ends the server at once, as a crash would. */
+  /** Ends the program at once, as a crash would. */
   void kill() {
     process.destroyForcibly();
-    await();
+    gone(PATIENCE_SECONDS);
+  }
+
+  /** Waits for a program that ends by itself. */
+  private void end() {
+    if (!gone(PATIENCE_SECONDS) || process.exitValue() != 0) {
+      kill();
+      throw new AssertionError("the program failed:\n" + log());
+    }
   }
 
   @Override
   public void close() {
     process.destroy();
-    await();
+    if (!gone(20)) {
+      kill();
+    }
   }
 
-  private void await() {
+  private boolean gone(long seconds) {
     try {
-      if (!process.waitFor(20, TimeUnit.SECONDS)) {
-        process.destroyForcibly().waitFor();
+      boolean gone = process.waitFor(seconds, TimeUnit.SECONDS);
+      if (gone) {
+        RUNNING.remove(process);
       }
+      return gone;
     } catch (InterruptedException e) {
       throw new AssertionError(e);
     }

@@ -3,14 +3,18 @@ package io.tracecompletion.opentelemetry;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import io.opentelemetry.api.common.Attributes;
 import io.opentelemetry.api.trace.SpanKind;
+import io.opentelemetry.sdk.resources.Resource;
 import io.opentelemetry.sdk.trace.data.SpanData;
 import io.tracecompletion.v1.AppSpan;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -38,6 +42,7 @@ class NeighbourhoodTest {
     "cycle,                       1<3@a 2<1@a 3<2@a,                                      1, 2 3 1",
     "cycle above,                 1<2@a 2<1@a 3<2@a 4<3@a,                                3, 1 2 3 4",
     "cycle of two services,       1<2@a 2<1@b,                                            1, 2 1",
+    "below a cycle,               1<2@a 2<1@a 3<1@a 4<2@a,                                2, 1 2 4 3",
     "reported twice,              1@b 2<1@a 2<1@a 3<2@a 3<2@a,                            2, 1 2 3",
     "shared by two services,      1@a 2<1@a 2<1@b 3<2@b,                                  3, 1 2 3",
     "of another trace,            1@b 2<1@a !3<2@a !1@a,                                  2, 1 2",
@@ -66,6 +71,15 @@ class NeighbourhoodTest {
   }
 
   @Test
+  void aServiceIsKnownByItsNamespaceToo() {
+    SpanData root = Spans.span("1", "1", "", "a");
+    SpanData other = Spans.builder("1", "2", "1", "a").setResource(Resource.create(
+        Attributes.builder().put("service.name", "a").put("service.namespace", "shop").build())).build();
+    SpanData below = Spans.span("1", "3", "2", "a");
+    assertEquals(List.of(root, other), Neighbourhood.of(List.of(root, other, below), root));
+  }
+
+  @Test
   void anIdIsEnough() {
     List<SpanData> spans = List.of(Spans.span("1", "1", "", "b"), Spans.span("1", "2", "1", "a"));
     List<String> ids =
@@ -82,9 +96,58 @@ class NeighbourhoodTest {
     assertEquals(List.of(root, client, server), Neighbourhood.of(List.of(root, client, server), root));
   }
 
+  /** All that four spans of two services can be to each other, against the definition in other words. */
+  @Test
+  void everyShapeOfFourSpans() {
+    int count = 4;
+    // A parent is one of the spans, itself included, or missing, or there is none.
+    int shapes = (int) Math.pow(count + 2, count);
+    for (int shape = 0; shape < shapes; shape++) {
+      for (int services = 0; services < 1 << count; services++) {
+        int[] parents = new int[count];
+        List<SpanData> spans = new ArrayList<>();
+        for (int i = 0, rest = shape; i < count; i++, rest /= count + 2) {
+          parents[i] = rest % (count + 2) - 2;
+          String parent = parents[i] == -2 ? "" : parents[i] == -1 ? "99" : Integer.toString(parents[i] + 1);
+          spans.add(Spans.span("1", Integer.toString(i + 1), parent, (services >> i & 1) == 0 ? "a" : "b"));
+        }
+        for (int center = 0; center < count; center++) {
+          Set<SpanData> expected = new HashSet<>();
+          for (int other = 0; other < count; other++) {
+            if (reaches(center, other, center, parents, services)
+                || reaches(other, center, center, parents, services)) {
+              expected.add(spans.get(other));
+            }
+          }
+          List<SpanData> picked = Neighbourhood.of(spans, spans.get(center));
+          String tree = "parents %s, services %s, center %d".formatted(
+              Arrays.toString(parents), Integer.toBinaryString(services), center);
+          assertEquals(expected, new HashSet<>(picked), tree);
+          assertEquals(expected.size(), picked.size(), tree);
+        }
+      }
+    }
+  }
+
+  /** Whether the way up from one span to another leads through spans of the center's service only, its ends aside. */
+  private static boolean reaches(int from, int to, int center, int[] parents, int services) {
+    int at = from;
+    for (int steps = 0; steps <= parents.length; steps++) {
+      if (at == to) {
+        return true;
+      }
+      boolean between = at == from || (services >> at & 1) == (services >> center & 1);
+      if (!between || parents[at] < 0) {
+        return false;
+      }
+      at = parents[at];
+    }
+    return false;
+  }
+
   @Test
   void deepAndWideTreesAreNoProblem() {
-    int count = 200_000;
+    int count = 50_000;
     List<SpanData> deep = new ArrayList<>();
     List<SpanData> wide = new ArrayList<>();
     for (int i = 1; i <= count; i++) {
@@ -92,7 +155,9 @@ class NeighbourhoodTest {
       wide.add(Spans.span("1", Integer.toString(i), i == 1 ? "" : "1", "a"));
     }
     Collections.shuffle(deep, new Random(1));
-    assertEquals(count, Neighbourhood.of(deep, Spans.span("1", Integer.toString(count / 2), "99999", "a")).size());
+    String middle = Integer.toString(count / 2);
+    assertEquals(count,
+        Neighbourhood.of(deep, Spans.span("1", middle, Integer.toString(count / 2 - 1), "a")).size());
     assertEquals(count, Neighbourhood.of(wide, wide.get(0)).size());
   }
 }

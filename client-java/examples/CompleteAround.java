@@ -1,0 +1,24 @@
+import io.opentelemetry.sdk.trace.data.SpanData;
+import io.tracecompletion.client.TraceCompletionClient;
+import io.tracecompletion.opentelemetry.Neighbourhood;
+import io.tracecompletion.v1.CompleteTraceResponse;
+import java.util.Collection;
+
+/** Completes a trace around one of the spans that an OpenTelemetry SDK has exported. */
+public final class CompleteAround {
+  private CompleteAround() {}
+
+  /**
+   * Asks about one span.
+   *
+   * @param client of the server
+   * @param spansOfTheTrace as an exporter gets them
+   * @param spanId of the span of interest
+   * @return the completed trace
+   */
+  public static CompleteTraceResponse complete(
+      TraceCompletionClient client, Collection<SpanData> spansOfTheTrace, String spanId) {
+    var request = Neighbourhood.request(spansOfTheTrace, spanId);
+    return client.complete(request);
+  }
+}
