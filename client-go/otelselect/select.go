@@ -1,5 +1,6 @@
-// Package otelselect chooses which spans of an OpenTelemetry trace to complete. It is a module of its own,
-// so that the client does not depend on the OpenTelemetry SDK.
+// Package otelselect joins the client to OpenTelemetry: it chooses which spans of a trace to complete, and
+// sends the current trace along with each call. It is a module of its own, so that the client does not depend
+// on the OpenTelemetry SDK.
 //
 // To complete a trace around one span of interest, X, a caller sends X, its ancestors up to the first of
 // another service, and its descendants down to the first of another service in each branch. These spans are

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
@@ -72,10 +73,14 @@ func (b *Batch) Receive() (Answer, error) {
 		return Answer{}, b.client.fault(b.stream.Context(), err)
 	}
 	answer := Answer{ID: message.GetCorrelationId()}
-	if fault, ok := message.GetResult().(*v1.BatchCompleteTraceResponse_Error); ok {
-		answer.Err = fromStatus(status.FromProto(fault.Error))
-	} else {
-		answer.Response = message.GetResponse()
+	switch result := message.GetResult().(type) {
+	case *v1.BatchCompleteTraceResponse_Response:
+		answer.Response = result.Response
+	case *v1.BatchCompleteTraceResponse_Error:
+		answer.Err = fromStatus(status.FromProto(result.Error))
+	default:
+		// Of a newer server, perhaps. A caller looks for one of the two.
+		answer.Err = fromStatus(status.New(codes.Internal, "an answer of a kind that this client does not know"))
 	}
 	return answer, nil
 }

@@ -123,3 +123,20 @@ func TestABatchThatIsClosedEndsAtTheServer(t *testing.T) {
 		t.Fatal("the server goes on")
 	}
 }
+
+func TestABatchAnswerOfNoKnownKindIsAnError(t *testing.T) {
+	client := newClient(t, (&testserver.Fake{Batch: func(stream batchStream) error {
+		return stream.Send(&v1.BatchCompleteTraceResponse{CorrelationId: "one"})
+	}}).Start(t))
+	batch, err := client.CompleteBatch(within(t, 10*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer batch.Close()
+	got, err := batch.Receive()
+	var fault *tracecompletion.Error
+	if err != nil || got.ID != "one" || got.Response != nil || !errors.As(got.Err, &fault) ||
+		fault.Code != codes.Internal {
+		t.Errorf("%+v %v", got, err)
+	}
+}

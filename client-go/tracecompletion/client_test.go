@@ -197,6 +197,16 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
+// WithTLS encrypts whatever it is given: no config is none of "no TLS".
+func TestTLSWithoutAConfigIsTLS(t *testing.T) {
+	plain := newClient(t, headers("authorization").Start(t), tracecompletion.WithTLS(nil), tracecompletion.WithoutRetry())
+	var fault *tracecompletion.Error
+	if _, err := plain.Complete(within(t, 5*time.Second), question()); !errors.As(err, &fault) ||
+		fault.Code != codes.Unavailable || !strings.Contains(fault.Message, "tls") {
+		t.Errorf("%v", err)
+	}
+}
+
 func selfSigned(t *testing.T) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -60,7 +60,7 @@ func exampleRequest() *v1.CompleteTraceRequest {
 }
 
 func ExampleClient_Complete() {
-	address, stop := exampleServer() // in production: "dns:///trace-completion:20418"
+	address, stop := exampleServer()
 	defer stop()
 
 	client, err := tracecompletion.New(address)
@@ -69,16 +69,23 @@ func ExampleClient_Complete() {
 	}
 	defer client.Close()
 
-	answer, err := client.Complete(context.Background(), exampleRequest())
+	answer, err := client.Complete(context.Background(), &v1.CompleteTraceRequest{
+		AppSpans: []*v1.AppSpan{{
+			TraceId: "a03a848c3121b817b0e866fb71607bc2", SpanId: "d5b574eb7ac48503",
+			SpanKind: v1.SpanKind_SPAN_KIND_CLIENT, AppService: "shop", Name: "buy",
+			StartTimeUs: 1681960139619998, EndTimeUs: 1681960139620004,
+		}},
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, span := range answer.GetData().GetTracing() {
-		fmt.Printf("%s %s, child of %q\n", span.GetTapSide(), span.GetName(), span.GetDeepflowParentSpanId())
+		fmt.Printf("%q <- %q  %s %s\n", span.GetDeepflowSpanId(), span.GetDeepflowParentSpanId(),
+			span.GetTapSide(), span.GetName())
 	}
 	// Output:
-	// c-app buy, child of ""
-	// c-p /cart, child of "d5b574eb7ac48503"
+	// "d5b574eb7ac48503" <- ""  c-app buy
+	// "7" <- "d5b574eb7ac48503"  c-p /cart
 }
 
 func ExampleClient_CompleteStream() {
@@ -162,9 +169,9 @@ func ExampleError() {
 	_, err = client.Complete(context.Background(), exampleRequest())
 	var fault *tracecompletion.Error
 	if errors.As(err, &fault) {
-		fmt.Println(fault.Code, len(fault.Violations), fault.RetryDelay)
+		fmt.Println(fault.Code, fault.Reason, fault.Violations, fault.RetryDelay)
 	}
-	// Output: Unavailable 0 0s
+	// Output: Unavailable ERROR_REASON_UNSPECIFIED [] 0s
 }
 
 func ExampleNew_secure() {
@@ -174,7 +181,6 @@ func ExampleNew_secure() {
 		tracecompletion.WithBearerToken(token),
 		tracecompletion.WithOrganisation("1"),
 		tracecompletion.WithTimeout(10*time.Second),
-		// Traces: tracecompletion.WithDialOptions(grpc.WithStatsHandler(otelgrpc.NewClientHandler()))
 	)
 	if err != nil {
 		log.Fatal(err)

@@ -84,9 +84,13 @@ func WithoutRetry() Option {
 	return func(s *settings) { s.retry = false }
 }
 
-// WithTLS encrypts connections. A config with certificates identifies the client too (mutual TLS). Without
-// this option connections are plain, for a mesh that encrypts them, or a trusted network.
+// WithTLS encrypts connections. A config with certificates identifies the client too (mutual TLS), and nil
+// stands for the defaults: the server's certificate must be one that the system trusts. Without this option
+// connections are plain, for a mesh that encrypts them, or a trusted network.
 func WithTLS(config *tls.Config) Option {
+	if config == nil {
+		config = &tls.Config{}
+	}
 	return func(s *settings) { s.tls = config.Clone() }
 }
 
@@ -115,9 +119,9 @@ func WithOrganisation(id string) Option {
 	return func(s *settings) { s.organisation = id }
 }
 
-// WithDialOptions adds options of gRPC, after the client's own. Traces are propagated with
-// grpc.WithStatsHandler(otelgrpc.NewClientHandler()), which is left to the caller so that this module does
-// not depend on OpenTelemetry.
+// WithDialOptions adds options of gRPC, after the client's own, such as interceptors and stats handlers. The
+// current trace is sent along with each call by Propagate of the module otelselect, which is apart so that
+// this one does not depend on OpenTelemetry.
 func WithDialOptions(opts ...grpc.DialOption) Option {
 	return func(s *settings) { s.dial = append(s.dial, opts...) }
 }

@@ -219,7 +219,12 @@ impl ApiError {
                 field_violations: violations
                     .list
                     .iter()
-                    .map(|v| RestViolation { field: &v.path, description: &v.message })
+                    .map(|v| RestViolation {
+                        field: &v.path,
+                        description: &v.message,
+                        reason: "",
+                        localized_message: None,
+                    })
                     .collect(),
             });
         }
@@ -302,6 +307,11 @@ enum RestDetail<'a> {
 struct RestViolation<'a> {
     field: &'a str,
     description: &'a str,
+    /// Never set; a gateway prints every field of google.rpc.BadRequest, and so does this door.
+    reason: &'static str,
+    /// Likewise.
+    #[serde(rename = "localizedMessage")]
+    localized_message: Option<&'static str>,
 }
 
 #[cfg(test)]

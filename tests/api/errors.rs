@@ -91,6 +91,11 @@ async fn a_partial_answer() {
     );
 }
 
+/// A fault, with every field of the message, as a gateway prints it.
+fn violation(field: &str, description: &str) -> Value {
+    json!({"field": field, "description": description, "reason": "", "localizedMessage": null})
+}
+
 #[tokio::test]
 async fn invalid_requests() {
     let server = start(Does::Nothing, |_| {}).await;
@@ -103,8 +108,8 @@ async fn invalid_requests() {
     let bad_request = json!({
         "@type": "type.googleapis.com/google.rpc.BadRequest",
         "fieldViolations": [
-            {"field": "app_spans[0].end_time_us", "description": "4 is less than start_time_us, 5"},
-            {"field": "max_iteration", "description": "0 is less than 1"},
+            violation("app_spans[0].end_time_us", "4 is less than start_time_us, 5"),
+            violation("max_iteration", "0 is less than 1"),
         ],
     });
     let details = json!([error_info(&reply, "INVALID_REQUEST"), bad_request]);

@@ -9,12 +9,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// ProgramVariable names the program under test; by default that of the repository's debug build.
-const ProgramVariable = "TRACE_COMPLETION_PROGRAM"
+// ProgramVariable names the program under test, as the Makefile does; by default it is the debug build.
+const ProgramVariable = "TRACE_COMPLETION_BINARY"
 
 // patience bounds the start of a program: an embedded ClickHouse takes a second or two.
 const patience = 60 * time.Second
@@ -24,7 +25,7 @@ func Program(t testing.TB) string {
 	t.Helper()
 	path := os.Getenv(ProgramVariable)
 	if path == "" {
-		path = filepath.Join("..", "..", "target", "debug", "trace-completion")
+		path = filepath.Join(root(t), "target", "debug", "trace-completion")
 	}
 	path, err := filepath.Abs(path)
 	if err == nil {
@@ -34,6 +35,22 @@ func Program(t testing.TB) string {
 		t.Fatalf("no server to test against (make test-go builds it; %s names another): %v", ProgramVariable, err)
 	}
 	return path
+}
+
+// root is the folder of the repository.
+func root(t testing.TB) string {
+	t.Helper()
+	folder, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for ; folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
+		if _, err := os.Stat(filepath.Join(folder, "Cargo.toml")); err == nil {
+			return folder
+		}
+	}
+	t.Fatal("the tests of the client need the repository that it comes from")
+	return ""
 }
 
 // Process is a running program.
@@ -62,8 +79,9 @@ func Start(t testing.TB, address string, variables []string, arguments ...string
 	t.Helper()
 	program := Program(t)
 	command := exec.Command(program, arguments...)
-	// The embedded ClickHouse is looked for in .cache of the working directory: that of the repository.
-	command.Dir = filepath.Join(filepath.Dir(program), "..", "..")
+	// The embedded ClickHouse is looked for in .cache of the working directory, and `make` installs it in that
+	// of the repository, wherever the program itself is.
+	command.Dir = root(t)
 	command.Env = append(os.Environ(), variables...)
 	output, input, err := os.Pipe()
 	if err != nil {
@@ -97,10 +115,9 @@ func (p *Process) Kill() {
 	<-p.ended
 }
 
-// Terminate asks the program to end, and waits for it.
-func (p *Process) Terminate() {
-	_ = p.command.Process.Signal(os.Interrupt)
-	<-p.ended
+// Freeze stops the program where it is: it does not answer, and its connections stay.
+func (p *Process) Freeze() error {
+	return p.command.Process.Signal(syscall.SIGSTOP)
 }
 
 // Ready waits until the path answers with the status.

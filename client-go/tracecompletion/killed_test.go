@@ -1,0 +1,182 @@
+package tracecompletion_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/trace-completion/trace-completion/client-go/internal/testserver"
+	"github.com/trace-completion/trace-completion/client-go/tracecompletion"
+	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
+)
+
+// silentStore is a flow log that takes queries and never answers. It tells when one has come that is not the
+// server's own look at whether its store is there: from then on, a call is in the middle of its work.
+func silentStore(t *testing.T) (url string, asked <-chan struct{}) {
+	t.Helper()
+	queries, end := make(chan struct{}, 100), make(chan struct{})
+	store := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
+		if !strings.HasPrefix(request.URL.Query().Get("query_id"), "ping-") {
+			queries <- struct{}{}
+		}
+		<-end
+	}))
+	t.Cleanup(func() { close(end); store.Close() })
+	return store.URL, queries
+}
+
+// midCall runs the real server before a silent store, and lets call begin a call. It returns when the server
+// works on it, with what will tell how it ended. At the end of the test no goroutine may be left.
+func midCall(
+	t *testing.T, call func(*tracecompletion.Client) error, opts ...tracecompletion.Option,
+) (*testserver.Process, <-chan error) {
+	t.Helper()
+	now := goleak.IgnoreCurrent()
+	t.Cleanup(func() { goleak.VerifyNone(t, now) })
+	store, asked := silentStore(t)
+	address := testserver.FreeAddress(t)
+	process := testserver.Start(t, address, nil, "serve", "--listen", address, "--clickhouse-url", store)
+	process.Ready(t, "/healthz", 200)
+	client := newClient(t, address, opts...)
+	done := make(chan error, 1)
+	go func() { done <- call(client) }()
+	select {
+	case <-asked:
+	case err := <-done:
+		t.Fatalf("the call did not get to the flow log: %v", err)
+	}
+	return process, done
+}
+
+// complete is a call with this much time, made of the question.
+func complete(t *testing.T, timeout time.Duration) func(*tracecompletion.Client) error {
+	return func(client *tracecompletion.Client) error {
+		_, err := client.Complete(within(t, timeout), question())
+		return err
+	}
+}
+
+func stream(t *testing.T, timeout time.Duration) func(*tracecompletion.Client) error {
+	return func(client *tracecompletion.Client) error {
+		_, err := tracecompletion.Collect(client.CompleteStream(within(t, timeout), question()))
+		return err
+	}
+}
+
+func batch(t *testing.T, timeout time.Duration) func(*tracecompletion.Client) error {
+	return func(client *tracecompletion.Client) error {
+		batch, err := client.CompleteBatch(within(t, timeout))
+		if err != nil {
+			return err
+		}
+		defer batch.Close()
+		if err := batch.Send("one", question()); err != nil {
+			return err
+		}
+		answer, err := batch.Receive()
+		if err == nil {
+			return fmt.Errorf("there is an answer: %v", answer)
+		}
+		return err
+	}
+}
+
+// calls are all ways to ask.
+var calls = map[string]func(*testing.T, time.Duration) func(*tracecompletion.Client) error{
+	"unary": complete, "stream": stream, "batch": batch,
+}
+
+func wantCode(t *testing.T, err error, code codes.Code) {
+	t.Helper()
+	var fault *tracecompletion.Error
+	if !errors.As(err, &fault) || fault.Code != code {
+		t.Errorf("%T: %v, want %s", err, err, code)
+	}
+}
+
+func TestTheRealServerIsKilledInACallThatIsNotRetried(t *testing.T) {
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			process, done := midCall(t, call(t, time.Minute), tracecompletion.WithoutRetry())
+			begin := time.Now()
+			process.Kill()
+			wantCode(t, <-done, codes.Unavailable)
+			if took := time.Since(begin); took > 5*time.Second {
+				t.Errorf("it took %s", took)
+			}
+		})
+	}
+}
+
+// The call that the first server took with it is answered by the second, which has rows.
+func TestTheRealServerIsKilledInACallAndComesBack(t *testing.T) {
+	request := demoRequest(t)
+	for name, ask := range map[string]func(context.Context, *tracecompletion.Client) (*v1.CompleteTraceResponse, error){
+		"unary": func(ctx context.Context, client *tracecompletion.Client) (*v1.CompleteTraceResponse, error) {
+			return client.Complete(ctx, request)
+		},
+		"stream": func(ctx context.Context, client *tracecompletion.Client) (*v1.CompleteTraceResponse, error) {
+			return tracecompletion.Collect(client.CompleteStream(ctx, request))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var answer *v1.CompleteTraceResponse
+			process, done := midCall(t, func(client *tracecompletion.Client) (err error) {
+				answer, err = ask(within(t, time.Minute), client)
+				return err
+			})
+			process.Kill()
+			back := testserver.Start(t, process.Address, nil, "demo", "--keep", "--listen", process.Address)
+			back.Ready(t, "/readyz", 200)
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			again, err := newClient(t, back.Address).Complete(within(t, 20*time.Second), request)
+			if err != nil || !proto.Equal(answer, again) || len(answer.GetData().GetTracing()) <= len(request.GetAppSpans()) {
+				t.Errorf("%d spans (%v)", len(answer.GetData().GetTracing()), err)
+			}
+		})
+	}
+}
+
+// A server that does not come back, and one that is there but does not move: the call ends with its time.
+func TestNoCallOutlivesItsDeadline(t *testing.T) {
+	const deadline, slack = 2 * time.Second, time.Second
+	for _, c := range []struct {
+		what   string
+		befall func(*testserver.Process) error
+		code   codes.Code
+	}{
+		{"killed", func(process *testserver.Process) error { process.Kill(); return nil }, codes.Unavailable},
+		{"frozen", (*testserver.Process).Freeze, codes.DeadlineExceeded},
+	} {
+		for name, call := range calls {
+			t.Run(c.what+" "+name, func(t *testing.T) {
+				var took time.Duration
+				process, done := midCall(t, func(client *tracecompletion.Client) error {
+					begin := time.Now()
+					err := call(t, deadline)(client)
+					took = time.Since(begin)
+					return err
+				})
+				if err := c.befall(process); err != nil {
+					t.Fatal(err)
+				}
+				err := <-done
+				if took > deadline+slack {
+					t.Errorf("it took %s", took)
+				}
+				wantCode(t, err, c.code)
+			})
+		}
+	}
+}
