@@ -8,7 +8,7 @@ use std::{
 use serde_json::Value;
 use trace_completion::api::{REST_PATH, proto::PACKAGE};
 
-use super::case::{Case, ExpectedError, Given, check_message, code_name};
+use super::case::{Case, ExpectedError, Given, Violation, check_message, code_name};
 
 pub(crate) fn ask(case: &Case, address: &str) -> Result<(), String> {
     let (status, body) = post(address, &case.request.to_string())?;
@@ -36,12 +36,19 @@ pub(crate) fn error(status: u16, body: &Value) -> Result<ExpectedError, String> 
     if info["domain"] != PACKAGE {
         return Err(format!("the domain is {}", info["domain"]));
     }
-    let violations = match detail("BadRequest") {
-        Some(faults) => {
-            serde_json::from_value(faults["fieldViolations"].clone()).map_err(|e| e.to_string())?
-        }
-        None => Vec::new(),
-    };
+    let faults = detail("BadRequest").map(|faults| &faults["fieldViolations"]);
+    let violations = faults
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(|fault| {
+            // the fields of the message that no fault of ours sets, as a gateway prints them
+            if fault["reason"] != "" || !fault["localizedMessage"].is_null() {
+                return Err(format!("a fault in another shape: {fault}"));
+            }
+            Ok(Violation { field: text(&fault["field"])?, description: text(&fault["description"])? })
+        })
+        .collect::<Result<Vec<_>, _>>()?;
     check_message(&text(&body["message"])?, &violations)?;
     if body["message"] != body["DESCRIPTION"] {
         return Err(format!("DESCRIPTION is {}, not the message", body["DESCRIPTION"]));
