@@ -15,7 +15,7 @@ import (
 )
 
 // ProgramVariable names the program under test, as the Makefile does; by default it is the debug build.
-const ProgramVariable = "TRACE_COMPLETION_BINARY"
+const ProgramVariable = "TRACE_COMPLETION_PROGRAM"
 
 // patience bounds the start of a program: an embedded ClickHouse takes a second or two.
 const patience = 60 * time.Second
