@@ -6,35 +6,51 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
+	"github.com/trace-completion/trace-completion/client-go/internal/testserver"
 	"github.com/trace-completion/trace-completion/client-go/tracecompletion"
+	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
 // readerVariable makes the test program a client that reads one streamed answer from the address, and
-// prints what it took: memory is measured of a process that does nothing else.
-const readerVariable = "TRACE_COMPLETION_TEST_READS_FROM"
+// prints what it took: memory is measured of a process that does nothing else. The other two say how many
+// spans it asks with, and that it keeps the answer.
+const (
+	readerVariable = "TRACE_COMPLETION_TEST_READS_FROM"
+	askVariable    = "TRACE_COMPLETION_TEST_ASKS_WITH"
+	keepVariable   = "TRACE_COMPLETION_TEST_KEEPS"
+)
 
 func asReader() bool {
 	address := os.Getenv(readerVariable)
 	if address == "" {
 		return false
 	}
+	request := question()
+	if spans, err := strconv.Atoi(os.Getenv(askVariable)); err == nil {
+		request = largeQuestion(spans)
+	}
 	client, err := tracecompletion.New(address)
 	if err == nil {
 		spans := 0
-		for piece, e := range client.CompleteStream(context.Background(), question()) {
+		var kept []*v1.StreamCompleteTraceResponse
+		for piece, e := range client.CompleteStream(context.Background(), request) {
 			spans += len(piece.GetChunk().GetSpans())
 			err = e
+			if os.Getenv(keepVariable) != "" {
+				kept = append(kept, piece)
+			}
 		}
-		var usage syscall.Rusage
+		runtime.KeepAlive(kept)
+		var kib int
 		if err == nil {
-			err = syscall.Getrusage(syscall.RUSAGE_SELF, &usage)
+			kib, err = ownPeak()
 		}
-		fmt.Printf("spans=%d kib=%d\n", spans, usage.Maxrss)
+		fmt.Printf("spans=%d kib=%d\n", spans, kib)
 	}
 	if err != nil {
 		fmt.Println(err)
@@ -43,21 +59,32 @@ func asReader() bool {
 	return true
 }
 
+// ownPeak is the largest resident size of this process, in KiB. That of getrusage is of no use: it begins
+// with that of the process that started this one.
+func ownPeak() (kib int, err error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	_, found, _ := strings.Cut(string(status), "VmHWM:")
+	_, err = fmt.Sscanf(found, "%d kB", &kib)
+	return kib, err
+}
+
 // peak is the largest resident size, in KiB, of a client that reads an answer of so many spans.
-func peak(t *testing.T, chunks, spansInChunk int) int {
+func peak(t *testing.T, address string, want int, variables ...string) int {
 	t.Helper()
-	fake := streaming(func(stream answerStream) error { return sendStream(stream, chunks, spansInChunk) })
-	address := fake.Start(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	defer cancel()
 	reader := exec.CommandContext(ctx, os.Args[0])
 	reader.Env = append(os.Environ(), readerVariable+"="+address, "GOGC=25")
+	reader.Env = append(reader.Env, variables...)
 	output, err := reader.CombinedOutput()
 	var spans, kib int
 	if _, e := fmt.Sscanf(strings.TrimSpace(string(output)), "spans=%d kib=%d", &spans, &kib); err != nil || e != nil {
 		t.Fatalf("%v %v: %s", err, e, output)
 	}
-	if spans != chunks*spansInChunk {
+	if spans != want {
 		t.Fatalf("%d spans came", spans)
 	}
 	return kib
@@ -70,7 +97,8 @@ func TestMemoryGrowsWithTheChunkAndNotWithTheAnswer(t *testing.T) {
 	var peaks []int
 	// Spans have about 1 KiB: chunks of 1 MiB, then of 8 MiB.
 	for _, c := range [][2]int{{2, 1000}, {20, 1000}, {100, 1000}, {4, 8000}} {
-		kib := peak(t, c[0], c[1])
+		fake := streaming(func(stream answerStream) error { return sendStream(stream, c[0], c[1]) })
+		kib := peak(t, fake.Start(t), c[0]*c[1])
 		t.Logf("%6d spans in %3d chunks of %4d: %3d MiB at the most", c[0]*c[1], c[0], c[1], kib>>10)
 		peaks = append(peaks, kib)
 	}
@@ -83,5 +111,30 @@ func TestMemoryGrowsWithTheChunkAndNotWithTheAnswer(t *testing.T) {
 	}
 	if peaks[3] <= peaks[1] {
 		t.Errorf("larger chunks took no more: %d and %d KiB", peaks[3], peaks[1])
+	}
+}
+
+// 20,000 spans of the real server. The question is as large as the answer, and in memory all the time.
+func TestMemoryForTheRealServersAnswerGrowsWithTheChunk(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("resident sizes are counted otherwise here")
+	}
+	const spans = 20_000
+	measure := func(chunkBytes int, variables ...string) int {
+		t.Helper()
+		process := withoutRows(t, testserver.FreeAddress(t), fmt.Sprintf("TRACE_COMPLETION_LIMITS_MAX_APP_SPANS=%d", spans),
+			fmt.Sprintf("TRACE_COMPLETION_LIMITS_STREAM_CHUNK_BYTES=%d", chunkBytes))
+		defer process.Kill()
+		kib := peak(t, process.Address, spans, append(variables, fmt.Sprintf("%s=%d", askVariable, spans))...)
+		t.Logf("%d spans in chunks of %4d KiB %s: %3d MiB at the most", spans, chunkBytes>>10, variables, kib>>10)
+		return kib
+	}
+	small, usual := measure(64<<10), measure(1<<20)
+	kept := measure(64<<10, keepVariable+"=1")
+	if kept-small < 16<<10 {
+		t.Errorf("to keep the answer took only %d KiB more", kept-small)
+	}
+	if small >= usual {
+		t.Errorf("%d KiB with small chunks, %d with the usual ones", small, usual)
 	}
 }

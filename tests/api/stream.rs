@@ -184,16 +184,26 @@ async fn who_does_not_read_takes_no_place_and_is_cut() {
         config.limits.stream_stall_ms = 100;
     };
     let server = start(Does::Nothing, change).await;
-    let mut stream = ask(&server, large_question(9000)).await.unwrap();
-    while !matches!(stream.message().await.unwrap().unwrap().part, Some(Part::Chunk(_))) {}
-    // The rest is more than all buffers on the way hold, and nobody reads it.
-    assert_eq!(server.post(QUESTION).await.status, 200);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let status = loop {
-        if let Err(status) = stream.message().await {
-            break status;
+    let mut cut = None;
+    // A server that is slow itself needs longer to fill the buffers, and is not stalled before.
+    for not_read_ms in [300, 1000, 3000, 9000] {
+        let mut stream = ask(&server, large_question(9000)).await.unwrap();
+        while !matches!(stream.message().await.unwrap().unwrap().part, Some(Part::Chunk(_))) {}
+        // The rest is more than all buffers on the way hold, and nobody reads it.
+        assert_eq!(server.post(QUESTION).await.status, 200);
+        tokio::time::sleep(Duration::from_millis(not_read_ms)).await;
+        cut = loop {
+            match stream.message().await {
+                Ok(Some(_)) => {}
+                Ok(None) => break None,
+                Err(status) => break Some(status),
+            }
+        };
+        if cut.is_some() {
+            break;
         }
-    };
+    }
+    let status = cut.expect("the stream was cut");
     assert_eq!(
         (status.code(), status.message()),
         (Code::DeadlineExceeded, "the stream was not read for 100 ms (limits.stream_stall_ms)")
