@@ -73,7 +73,7 @@ lint-proto: $(BUF) ## Check the contract: form, rules, promises of the last rele
 
 .PHONY: lint-go
 lint-go:
-	for module in $(GO_MODULES); do (cd $$module && go vet ./... && test -z "$$(gofmt -l . | tee /dev/stderr)"); done
+	for module in $(GO_MODULES); do (cd $$module && go vet ./... && gofmt -d . && test -z "$$(gofmt -l .)"); done
 
 # At a release, and at no other time: from here on callers may rely on what the contract says now.
 .PHONY: baseline
