@@ -151,6 +151,16 @@ async fn a_column_that_a_search_needs_is_named_when_it_is_missing() {
     assert_eq!(names(&fixture).await, ALL_NAMES, "the old name does, once it is there");
 }
 
+/// The distributed table has the column, and its part on a node that was not upgraded has not.
+#[tokio::test]
+async fn a_column_that_a_node_lacks_is_named() {
+    let (fixture, _) = Fixture::with_rows(&[named_row(1)]).await;
+    distribute(&fixture).await;
+    fixture.run("ALTER TABLE `$flow_log`.l7_flow_log_local DROP COLUMN signal_source").await;
+    let error = fixture.store.search(&context(10), &entry("t"), &mut Texts::new()).await.unwrap_err();
+    assert_eq!(error, StoreError::Schema("column `signal_source` (code 47)".to_owned()));
+}
+
 #[tokio::test]
 async fn a_column_that_goes_while_we_run_is_left_out() {
     let (fixture, _) = Fixture::with_rows(&[StoredRow { is_tls: 1, ..named_row(1) }]).await;
@@ -218,9 +228,7 @@ async fn a_user_without_the_right_to_names_reads_without_them() {
 }
 
 /// What DeepFlow itself makes: the table that readers query is distributed over the nodes.
-#[tokio::test]
-async fn a_cluster_reads_like_a_server() {
-    let (fixture, memory) = Fixture::with_rows(&[named_row(1), named_row(2)]).await;
+async fn distribute(fixture: &Fixture) {
     fixture.run("DROP TABLE `$flow_log`.l7_flow_log").await;
     fixture
         .run(
@@ -228,6 +236,12 @@ async fn a_cluster_reads_like_a_server() {
              ENGINE = Distributed('df_cluster', '$flow_log', 'l7_flow_log_local', rand())",
         )
         .await;
+}
+
+#[tokio::test]
+async fn a_cluster_reads_like_a_server() {
+    let (fixture, memory) = Fixture::with_rows(&[named_row(1), named_row(2)]).await;
+    distribute(&fixture).await;
     assert_eq!(names(&fixture).await, ALL_NAMES);
     let mut texts = Texts::new();
     let page = fixture.store.search(&context(1), &by_trace_id(["t"]), &mut texts).await.unwrap();
