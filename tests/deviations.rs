@@ -283,6 +283,28 @@ fn d5_an_entry_span_without_traceparent_goes_below_the_server_span_that_its_call
 }
 
 #[test]
+fn d5_the_root_of_a_trace_goes_below_the_request_where_the_trace_begins() {
+    // Only the root is given: whose id the call carries, nobody says.
+    let before = syscalls(call(1, 1, 2, "", 50, 950), [0, 0], [1, 2]);
+    let outer = syscalls(call(11, 2, 3, "", 100, 900), [1, 2], [3, 4]);
+    let inner = syscalls(call(21, 3, 4, "q", 310, 590), [3, 4], [0, 0]);
+    let rows = [before, outer, inner].concat();
+    let root = [app("e", "", SpanKind::Server, 200, 800)];
+    check(&tree(&rows, &root, &original()), "e -");
+    check(&tree(&rows, &root, &default_mode()), "e #14, #21 e, #11 #4, #1 -");
+    // A span that names a parent is no root, and one that is not around the call is not of its process.
+    let below = [app("e", "x", SpanKind::Server, 200, 800)];
+    check(&tree(&rows, &below, &default_mode()), "e -, #21 #14");
+    let outside = [app("e", "", SpanKind::Server, 20, 930)];
+    check(&tree(&rows, &outside, &default_mode()), "e -");
+    // Two requests around it, both of which made calls of the trace: nothing says which is the root's.
+    let again = syscalls(call(31, 2, 5, "", 101, 899), [1, 2], [5, 6]);
+    let other = syscalls(call(41, 5, 4, "r", 600, 700), [5, 6], [0, 0]);
+    let rows = [rows, again.to_vec(), other.to_vec()].concat();
+    check(&tree(&rows, &root, &default_mode()), "e -, #21 #14, #41 #34");
+}
+
+#[test]
 fn d6_a_client_span_without_its_server_span_goes_between_server_process_and_call() {
     let outer = syscalls(call(1, 1, 2, "x", 100, 900), [0, 0], [1, 2]);
     let inner = syscalls(call(11, 2, 3, "q", 310, 590), [1, 2], [0, 0]);

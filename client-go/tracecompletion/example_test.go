@@ -88,6 +88,35 @@ func ExampleClient_Complete() {
 	// "7" <- "d5b574eb7ac48503"  c-p /cart
 }
 
+// One span of the demo, and what its server finds around it.
+func ExampleClient_Complete_demo() {
+	address, stop, err := testserver.Demo()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer stop()
+
+	client, err := tracecompletion.New(address)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close()
+	answer, err := client.Complete(context.Background(), &v1.CompleteTraceRequest{AppSpans: []*v1.AppSpan{{
+		TraceId: "f7a463809bc1b6447b28dcfd957dbc70", SpanId: "302642fce338b0ae",
+		SpanKind: v1.SpanKind_SPAN_KIND_SERVER, AppService: "service-a", Name: "GET /orders",
+		StartTimeUs: 1767262830400935, EndTimeUs: 1767262830423432,
+	}}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, span := range answer.GetData().GetTracing() {
+		fmt.Printf("%s <- %s  %s %s\n", span.GetDeepflowSpanId(), span.GetDeepflowParentSpanId(),
+			span.GetTapSide(), span.GetName())
+	}
+	// Output:
+	// x
+}
+
 func ExampleClient_CompleteStream() {
 	address, stop := exampleServer()
 	defer stop()

@@ -11,6 +11,8 @@ pub(super) enum Rule {
     ServesByTraceId,
     /// Evidence: the innermost application span of the process around the call.
     EnclosingAppSpan,
+    /// Evidence: the only request without the trace around its root for which a thread made calls with it.
+    EntryWhereTraceBegins,
     /// Evidence: the request that the calls of an application span serve.
     EntryByCalls,
     /// Evidence: an exchange with the same header that ends where this one begins.
@@ -70,6 +72,7 @@ impl Rule {
             Rule::Preceding => "evidence/preceding-exchange",
             Rule::ServesByTraceId => "evidence/own-request-by-trace-id",
             Rule::EnclosingAppSpan => "evidence/enclosing-app-span",
+            Rule::EntryWhereTraceBegins => "evidence/entry-where-trace-begins",
             Rule::EntryByCalls => "evidence/entry-by-calls",
             Rule::Forwarded => "evidence/forwarded-header",
             Rule::ServesBySpanId => "evidence/own-request-by-span-id",
@@ -105,6 +108,7 @@ impl Rule {
             Rule::Preceding
             | Rule::ServesByTraceId
             | Rule::EnclosingAppSpan
+            | Rule::EntryWhereTraceBegins
             | Rule::SystemByTraceId
             | Rule::NetworkByTraceId
             | Rule::MessageQueue

@@ -2,6 +2,8 @@ package testserver
 
 import (
 	"bufio"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -23,34 +25,80 @@ const patience = 60 * time.Second
 // Program is the path of the real server. Without it there is nothing to test against: the test fails.
 func Program(t testing.TB) string {
 	t.Helper()
-	path := os.Getenv(ProgramVariable)
-	if path == "" {
-		path = filepath.Join(root(t), "target", "debug", "trace-completion")
-	}
-	path, err := filepath.Abs(path)
-	if err == nil {
-		_, err = os.Stat(path)
-	}
+	path, err := program()
 	if err != nil {
 		t.Fatalf("no server to test against (make test-go builds it; %s names another): %v", ProgramVariable, err)
 	}
 	return path
 }
 
-// root is the folder of the repository.
-func root(t testing.TB) string {
-	t.Helper()
+func program() (string, error) {
+	path := os.Getenv(ProgramVariable)
+	if path == "" {
+		folder, err := root()
+		if err != nil {
+			return "", err
+		}
+		path = filepath.Join(folder, "target", "debug", "trace-completion")
+	}
+	path, err := filepath.Abs(path)
+	if err == nil {
+		_, err = os.Stat(path)
+	}
+	return path, err
+}
+
+// root is the folder of the repository that the tests of the client need.
+func root() (string, error) {
 	folder, err := os.Getwd()
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	for ; folder != filepath.Dir(folder); folder = filepath.Dir(folder) {
 		if _, err := os.Stat(filepath.Join(folder, "Cargo.toml")); err == nil {
-			return folder
+			return folder, nil
 		}
 	}
-	t.Fatal("the tests of the client need the repository that it comes from")
-	return ""
+	return "", errors.New("the tests of the client need the repository that it comes from")
+}
+
+// Demo runs the real server with an embedded ClickHouse and the rows of its demo, for an example, which has
+// no test to report to. It waits until the server is ready.
+func Demo() (address string, stop func(), err error) {
+	path, err := program()
+	if err != nil {
+		return "", nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	address = listener.Addr().String()
+	listener.Close()
+	command := exec.Command(path, "demo", "--keep", "--listen", address)
+	if command.Dir, err = root(); err != nil {
+		return "", nil, err
+	}
+	if err = command.Start(); err != nil {
+		return "", nil, err
+	}
+	stop = func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+	}
+	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		answer, err := client.Get("http://" + address + "/readyz")
+		if err != nil {
+			continue
+		}
+		answer.Body.Close()
+		if answer.StatusCode == http.StatusOK {
+			return address, stop, nil
+		}
+	}
+	stop()
+	return "", nil, fmt.Errorf("the server was not ready in %s", patience)
 }
 
 // Process is a running program.
@@ -81,7 +129,11 @@ func Start(t testing.TB, address string, variables []string, arguments ...string
 	command := exec.Command(program, arguments...)
 	// The embedded ClickHouse is looked for in .cache of the working directory, and `make` installs it in that
 	// of the repository, wherever the program itself is.
-	command.Dir = root(t)
+	folder, err := root()
+	if err != nil {
+		t.Fatal(err)
+	}
+	command.Dir = folder
 	command.Env = append(os.Environ(), variables...)
 	output, input, err := os.Pipe()
 	if err != nil {

@@ -1,11 +1,15 @@
 //! The decisions: below which span each call and each process entry belongs.
 
+mod apps_of_requests;
+
 use rustc_hash::{FxHashMap, FxHashSet};
+
+use apps_of_requests::AppsOfRequests;
 
 use super::{
     app_tree::{self, AppTree},
-    exchange::{Arrivals, Clocks, End, Exchange, Inner, grain_us},
-    serving::{self, Process, Servers, Tie},
+    exchange::{Arrivals, Clocks, End, Exchange, Inner},
+    serving::{Servers, Tie},
     thread::Threads,
 };
 use crate::{
@@ -13,7 +17,7 @@ use crate::{
         flows::Flow,
         tree::{Rule, Tree},
     },
-    flow::{L7Protocol, ObservationPoint, Text},
+    flow::{ObservationPoint, Text},
 };
 
 /// Whether a child and its parent, both application or system spans, are of one process.
@@ -55,6 +59,7 @@ pub(super) fn decide(tree: &mut Tree<'_>, exchanges: &[Exchange], host_clock_off
     joints.calls_of_app_spans();
     joints.entries_by_span_id();
     joints.entries_by_calls();
+    joints.entries_where_traces_begin();
     let apps = AppsOfRequests::of(&joints);
     joints.other_calls(&apps);
     joints.link(tree, &apps);
@@ -234,6 +239,53 @@ impl<'a> Joints<'a> {
         }
     }
 
+    /// A root of a trace entered the process where the trace begins: by a request without it, for which a
+    /// thread made calls with it. Only where one such request is around the root.
+    fn entries_where_traces_begin(&mut self) {
+        let mut beginnings: FxHashMap<Text, Vec<u32>> = FxHashMap::default();
+        for (exchange, serves) in self.exchanges.iter().zip(&self.serves) {
+            let Some((server, Tie::Thread)) = *serves else { continue };
+            let Some(request) = self.exchange_of[server as usize] else { continue };
+            for id in exchange.trace_ids.iter().filter(|id| !id.is_empty()) {
+                if !self.exchanges[request as usize].trace_ids.iter().any(|other| other == id) {
+                    beginnings.entry(id).or_default().push(request);
+                }
+            }
+        }
+        for requests in beginnings.values_mut() {
+            requests.sort_unstable();
+            requests.dedup();
+            // With so many nothing is certain, and each root would look at them all.
+            if requests.len() > MAX_BEGINNINGS {
+                requests.clear();
+            }
+        }
+        let roots: Vec<u32> =
+            self.apps.nodes.iter().copied().filter(|&app| self.is_root_of_trace(app)).collect();
+        for root in roots {
+            let of_trace = self.flow(root).trace_ids.iter().filter_map(|id| beginnings.get(&id)).flatten();
+            let fits = |tail: &u32| {
+                let request = self.exchange_of[*tail as usize].map(|e| &self.exchanges[e as usize]);
+                request.is_some_and(|r| self.kinship(root, r).is_some() && self.brings(r, root).is_some())
+            };
+            let mut fitting: Vec<u32> =
+                of_trace.map(|&e| self.exchanges[e as usize].tail).filter(fits).collect();
+            fitting.sort_unstable();
+            fitting.dedup();
+            if let &[tail] = fitting.as_slice() {
+                self.entry[root as usize] = Some((tail, Rule::EntryWhereTraceBegins));
+            }
+        }
+    }
+
+    /// A server span that names no parent, and that nothing leads to yet.
+    fn is_root_of_trace(&self, app: u32) -> bool {
+        let flow = self.flow(app);
+        flow.point == ObservationPoint::ServerApp
+            && flow.key().parent_span_id.is_empty()
+            && self.entry[app as usize].is_none()
+    }
+
     /// A top that nothing leads to yet: it names no parent that is there, or serves one's call.
     fn is_open_top(&self, app: u32) -> bool {
         self.apps.top(app) == app
@@ -366,6 +418,9 @@ impl<'a> Joints<'a> {
     }
 }
 
+/// Requests in which one trace begins, at most: there is one, but for requests that were made again.
+const MAX_BEGINNINGS: usize = 16;
+
 /// An exchange that may have brought an application span's request, and how well it fits.
 type Candidate = (Kinship, Clocks, u32);
 
@@ -401,99 +456,5 @@ fn rule_of(tie: Tie) -> Rule {
         Tie::XRequestId => Rule::ServesByXRequestId,
         Tie::SpanId => Rule::ServesBySpanId,
         Tie::TraceId => Rule::ServesByTraceId,
-    }
-}
-
-/// The application spans of each request that a process served, and of each process; by start.
-struct AppsOfRequests {
-    /// By the tail of the exchange that brought the request.
-    of_tail: FxHashMap<u32, Vec<u32>>,
-    /// By the top of the process.
-    of_top: FxHashMap<u32, Vec<u32>>,
-    /// By process, where it is known.
-    of_process: FxHashMap<Process, Vec<u32>>,
-    /// Application spans that made a call that carries their id.
-    callers: FxHashSet<u32>,
-}
-
-impl AppsOfRequests {
-    fn of(joints: &Joints<'_>) -> Self {
-        let mut apps = AppsOfRequests {
-            of_tail: FxHashMap::default(),
-            of_top: FxHashMap::default(),
-            of_process: FxHashMap::default(),
-            callers: FxHashSet::default(),
-        };
-        let mut process_of: FxHashMap<u32, Process> = FxHashMap::default();
-        for (exchange, caller) in joints.exchanges.iter().zip(&joints.caller) {
-            if let &Some((app, Rule::CallOfAppSpan)) = caller {
-                apps.callers.insert(app);
-                if let Some(process) =
-                    exchange.client.and_then(|client| serving::process(joints.flow(client)))
-                {
-                    process_of.entry(joints.apps.top(app)).or_insert(process);
-                }
-            }
-        }
-        for &app in &joints.apps.nodes {
-            let top = joints.apps.top(app);
-            apps.of_top.entry(top).or_default().push(app);
-            let tail = joints.entry[top as usize].map(|(tail, _)| tail);
-            if let Some(tail) = tail {
-                apps.of_tail.entry(tail).or_default().push(app);
-            }
-            let of_entry = tail.and_then(|tail| serving::process(joints.flow(tail)));
-            if let Some(process) = of_entry.or(process_of.get(&top).copied()) {
-                apps.of_process.entry(process).or_default().push(app);
-            }
-        }
-        apps
-    }
-
-    /// Of the request that a tail brought, the innermost application span around a call.
-    fn innermost(&self, joints: &Joints<'_>, tail: u32, head: u32) -> Option<u32> {
-        self.pick(joints, self.of_tail.get(&tail)?, head)
-    }
-
-    /// Of the request that a tail brought, the innermost application span around another top, whose own
-    /// parent is not there.
-    fn around(&self, joints: &Joints<'_>, tail: u32, top: u32) -> Option<u32> {
-        let apps = self.of_tail.get(&tail)?;
-        let inner = joints.flow(top).key();
-        let until = apps.partition_point(|&app| joints.flow(app).key().start_us < inner.start_us);
-        apps[..until].iter().rev().copied().find(|&app| {
-            let flow = joints.flow(app);
-            joints.apps.top(app) != top
-                && flow.point != ObservationPoint::ClientApp
-                && flow.key().end_us.saturating_add(grain_us(flow)) >= inner.end_us
-        })
-    }
-
-    /// The same of the process that was entered with `top`.
-    fn of_top(&self, joints: &Joints<'_>, top: u32, head: u32) -> Option<u32> {
-        self.pick(joints, self.of_top.get(&top)?, head)
-    }
-
-    /// The same of the process of a client span.
-    fn of_process(&self, joints: &Joints<'_>, client: u32) -> Option<u32> {
-        let process = serving::process(joints.flow(client))?;
-        self.pick(joints, self.of_process.get(&process)?, client)
-    }
-
-    fn pick(&self, joints: &Joints<'_>, apps: &[u32], head: u32) -> Option<u32> {
-        let is_dns = joints.flow(head).key().l7_protocol == L7Protocol::DNS;
-        let until =
-            apps.partition_point(|&app| joints.flow(app).key().start_us <= joints.flow(head).key().start_us);
-        // Widened by what some tracers cut off their times; never before its start, for they cut that too.
-        let covers = |app: &Flow, call: &Flow| {
-            app.key().start_us <= call.key().start_us
-                && app.key().end_us.saturating_add(grain_us(app)) >= call.key().end_us
-        };
-        apps[..until].iter().rev().copied().find(|&app| {
-            let flow = joints.flow(app);
-            // A client span that made its call makes no other one, but may look its server up.
-            let busy = flow.point == ObservationPoint::ClientApp && self.callers.contains(&app) && !is_dns;
-            !busy && covers(flow, joints.flow(head))
-        })
     }
 }
