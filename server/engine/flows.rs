@@ -145,6 +145,15 @@ impl Flow {
     }
 }
 
+impl Flow {
+    /// When it ends, in µs; never, where its response may be lost (R-NODE-6): a call whose caller wants no answer
+    /// is a session of no duration too.
+    pub(super) fn end_or_lost_us(&self) -> i64 {
+        let is_lost = !self.is_app() && self.row.duration_us == 0;
+        if is_lost { i64::MAX } else { self.row.key.end_us }
+    }
+}
+
 /// `auto_instance_type` of a pod.
 pub(super) const POD: u8 = 10;
 
@@ -171,18 +180,17 @@ pub(super) fn collect(
     let mut seen = FxHashSet::default();
     flows.retain(|flow| seen.insert(flow.row.key.id));
 
-    let stored = match duplicates {
-        AppSpanDuplicates::Merge => stored_app_spans(&flows),
-        AppSpanDuplicates::Keep => FxHashMap::default(),
-    };
     let mut taken: FxHashSet<RowId> = flows.iter().map(|flow| flow.row.key.id).collect();
-    let mut merged = FxHashSet::default();
-    for (position, span) in request.app_spans.iter().enumerate() {
-        let mut flow = Flow::new(row_of(span, texts), texts);
+    let mut spans: Vec<Flow> =
+        request.app_spans.iter().map(|span| Flow::new(row_of(span, texts), texts)).collect();
+    let stored = match duplicates {
+        AppSpanDuplicates::Merge => stored_twins(&flows, &spans),
+        AppSpanDuplicates::Keep => vec![None; spans.len()],
+    };
+    for ((position, mut flow), stored) in spans.drain(..).enumerate().zip(stored) {
+        let span = &request.app_spans[position];
         flow.request = Some(position as u32);
-        if let Some(&at) =
-            stored.get(&(flow.row.key.trace_id, flow.row.key.span_id)).filter(|at| merged.insert(**at))
-        {
+        if let Some(at) = stored {
             let row = &mut flows[at].row;
             row.name = row.name.or(flow.row.name);
             // The caller knows its own tree.
@@ -202,16 +210,38 @@ pub(super) fn collect(
     flows
 }
 
-/// The application spans of the flow log, by trace and span id; the first one where there are several.
-fn stored_app_spans(flows: &[Flow]) -> FxHashMap<(Text, Text), usize> {
-    let mut stored = FxHashMap::default();
+/// For each request span the place of the stored row that is the same span: of one of its traces, with its
+/// span id. Client and server may share an id (B3): of several rows the one of the span's own kind is it, and
+/// the rest choose after those that have one of their kind.
+fn stored_twins(flows: &[Flow], spans: &[Flow]) -> Vec<Option<usize>> {
+    let mut rows: FxHashMap<(Text, Text), Vec<usize>> = FxHashMap::default();
     for (at, flow) in flows.iter().enumerate() {
-        if flow.is_app() && !flow.row.key.span_id.is_empty() && !flow.row.key.trace_id.is_empty() {
-            stored.entry((flow.row.key.trace_id, flow.row.key.span_id)).or_insert(at);
+        if flow.is_app() && !flow.row.key.span_id.is_empty() {
+            for id in flow.trace_ids.iter() {
+                let rows = rows.entry((id, flow.row.key.span_id)).or_default();
+                if rows.len() < MAX_TWINS {
+                    rows.push(at);
+                }
+            }
         }
     }
-    stored
+    let mut twins = vec![None; spans.len()];
+    let mut taken = FxHashSet::default();
+    for one_kind in [true, false] {
+        for (span, twin) in spans.iter().zip(&mut twins).filter(|(_, twin)| twin.is_none()) {
+            let same = span.trace_ids.iter().filter_map(|id| rows.get(&(id, span.row.key.span_id)));
+            let fits = |at: &usize| {
+                !taken.contains(at) && (!one_kind || flows[*at].row.key.tap_side == span.row.key.tap_side)
+            };
+            *twin = same.flatten().copied().find(fits);
+            taken.extend(*twin);
+        }
+    }
+    twins
 }
+
+/// Stored rows of one trace and span id that are looked at, at most.
+const MAX_TWINS: usize = 16;
 
 /// R-APP-1: a request span as a row. What an APM does not send stays 0, empty or null.
 fn row_of(span: &AppSpan, texts: &mut Texts) -> FlowRow {

@@ -78,7 +78,7 @@ pub(super) fn build(
 /// for R-NET-2, by skewed clocks, whose sequence numbers are equal on both sides, that do not conflict,
 /// and of which one piece stands wholly before the other on the path.
 pub(super) fn reunite(sets: Vec<NetworkSet>, flows: &[Flow], texts: &Texts) -> Vec<NetworkSet> {
-    let rank = |node: u32| flows[node as usize].point.rank();
+    let rank = |node: u32| place(flows[node as usize].point);
     let mut pieces_of: FxHashMap<(TcpSeq, TcpSeq), Vec<usize>> = FxHashMap::default();
     for (at, set) in sets.iter().enumerate() {
         // The seed stands first until the set is ordered.
@@ -186,8 +186,15 @@ pub(super) fn order_by_rank(members: &mut [u32], flows: &[Flow]) {
     members.sort_by_key(|&member| {
         let flow = &flows[member as usize];
         let key = flow.key();
-        (flow.point.rank(), key.start_us, std::cmp::Reverse(key.end_us), member)
+        (place(flow.point), key.start_us, std::cmp::Reverse(key.end_us), member)
     });
+}
+
+fn place(point: ObservationPoint) -> u8 {
+    match point {
+        ObservationPoint::Rest | ObservationPoint::Local => 13,
+        other => other.rank() * 2,
+    }
 }
 
 /// R-NET-5: which hosts the path enters and leaves by.

@@ -61,7 +61,12 @@ pub(super) fn plan(
     let correction_of = |node: u32| {
         let flow = &flows[node as usize];
         let of_process = forest.hosts.get(node as usize).copied().flatten();
-        let named = || if flow.is_app() { of_name.get(&flow.instance_name()).copied() } else { None };
+        // In compatibility mode, which knows no hosts, rows without a name lend theirs to all others.
+        let lends = |name: Text| forest.hosts.is_empty() || !name.is_empty();
+        let named = || {
+            let name = Some(flow.instance_name()).filter(|&name| flow.is_app() && lends(name));
+            name.and_then(|name| of_name.get(&name).copied())
+        };
         corrections.get(&of_process.or_else(named).unwrap_or(flow.key().agent)).copied().unwrap_or(0)
     };
     let mut seen = Seen::new(flows.len());

@@ -13,6 +13,10 @@ pub(super) enum Rule {
     EnclosingAppSpan,
     /// Evidence: the only request without the trace around its root for which a thread made calls with it.
     EntryWhereTraceBegins,
+    /// Evidence: an exchange of the trace that reaches the resource of an application span.
+    EntryByResource,
+    /// Evidence: one of several exchanges that carry the id of the named parent.
+    EntryBySpanIdOfSeveral,
     /// Evidence: the request that the calls of an application span serve.
     EntryByCalls,
     /// Evidence: an exchange with the same header that ends where this one begins.
@@ -73,6 +77,8 @@ impl Rule {
             Rule::ServesByTraceId => "evidence/own-request-by-trace-id",
             Rule::EnclosingAppSpan => "evidence/enclosing-app-span",
             Rule::EntryWhereTraceBegins => "evidence/entry-where-trace-begins",
+            Rule::EntryByResource => "evidence/entry-by-resource",
+            Rule::EntryBySpanIdOfSeveral => "evidence/entry-by-span-id-of-several",
             Rule::EntryByCalls => "evidence/entry-by-calls",
             Rule::Forwarded => "evidence/forwarded-header",
             Rule::ServesBySpanId => "evidence/own-request-by-span-id",
@@ -109,6 +115,8 @@ impl Rule {
             | Rule::ServesByTraceId
             | Rule::EnclosingAppSpan
             | Rule::EntryWhereTraceBegins
+            | Rule::EntryByResource
+            | Rule::EntryBySpanIdOfSeveral
             | Rule::SystemByTraceId
             | Rule::NetworkByTraceId
             | Rule::MessageQueue

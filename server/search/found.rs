@@ -30,7 +30,7 @@ pub(super) struct Found {
     by_syscall: FxHashMap<u64, Vec<u32>>,
     by_dns: FxHashMap<u64, Vec<u32>>,
     /// Requests of processes, by what the response that follows them would carry.
-    open_requests: FxHashSet<HalfKey>,
+    open_requests: FxHashMap<HalfKey, Vec<u32>>,
 }
 
 /// Agent, socket, request id and capture sequence number of a response.
@@ -78,9 +78,17 @@ impl Found {
         for (row, trace_ids) in rows {
             self.file(row, trace_ids, texts);
         }
-        let related: Vec<bool> = (first..self.records.len())
-            .map(|i| self.has_relative(i as u32, tolerance, follow_dns) || halves && self.is_other_half(i))
-            .collect();
+        let mut related: Vec<bool> =
+            (first..self.records.len()).map(|i| self.has_relative(i as u32, tolerance, follow_dns)).collect();
+        if halves {
+            let stays = |request: usize| match request.checked_sub(first) {
+                Some(new) => related[new],
+                None => self.records[request].alive,
+            };
+            let other_halves: Vec<usize> =
+                (first..self.records.len()).filter(|&i| self.is_other_half(i, stays)).collect();
+            other_halves.into_iter().for_each(|i| related[i - first] = true);
+        }
         let mut kept = Vec::new();
         for (record, related) in self.records[first..].iter_mut().zip(related) {
             // A store may return one row twice; the first counts.
@@ -122,16 +130,19 @@ impl Found {
         let point = ObservationPoint::parse(texts.get(row.tap_side));
         if point.is_process() && row.kind == LogType::REQUEST {
             let next = row.syscall_cap_seq[0].wrapping_add(1);
-            self.open_requests.insert((row.agent, row.flow_id, row.request_id, next));
+            let key = (row.agent, row.flow_id, row.request_id, next);
+            self.open_requests.entry(key).or_default().push(index);
         }
         self.records.push(Record { row, trace_ids, point, alive: true });
     }
 
-    /// Whether the record is the response of a request that was returned or found before.
-    fn is_other_half(&self, index: usize) -> bool {
+    /// Whether the record is the response of a request that stays.
+    fn is_other_half(&self, index: usize, stays: impl Fn(usize) -> bool) -> bool {
         let Record { row, point, .. } = &self.records[index];
         let key = (row.agent, row.flow_id, row.request_id, row.syscall_cap_seq[1]);
-        point.is_process() && row.kind == LogType::RESPONSE && self.open_requests.contains(&key)
+        point.is_process()
+            && row.kind == LogType::RESPONSE
+            && self.open_requests.get(&key).is_some_and(|file| file.iter().any(|&at| stays(at as usize)))
     }
 
     /// Whether the record, as the left operand, is related to any other.

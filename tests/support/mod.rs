@@ -5,3 +5,4 @@ pub mod cases;
 pub mod compare;
 pub mod memory_store;
 pub mod score;
+pub mod small_worlds;

@@ -1,6 +1,6 @@
 //! Application spans: whose child each is, as the callers say, and where a process is entered.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
     engine::flows::Flow,
@@ -17,10 +17,16 @@ pub(super) struct AppTree {
     top: Vec<u32>,
     /// By span id.
     by_span_id: FxHashMap<Text, Vec<u32>>,
+    /// Span ids that calls carry.
+    called: FxHashSet<Text>,
 }
 
+/// Application spans of one id that are told apart, at most: more have no meaning.
+const MAX_EQUALS: usize = 64;
+
 impl AppTree {
-    pub(super) fn of(flows: &[Flow]) -> Self {
+    /// `called` are the span ids that calls carry.
+    pub(super) fn of(flows: &[Flow], called: FxHashSet<Text>) -> Self {
         let nodes: Vec<u32> =
             flows.iter().zip(0u32..).filter(|(flow, _)| flow.is_app()).map(|(_, node)| node).collect();
         let mut by_span_id: FxHashMap<Text, Vec<u32>> = FxHashMap::default();
@@ -35,6 +41,7 @@ impl AppTree {
             parent: vec![None; flows.len()],
             top: (0..flows.len() as u32).collect(),
             by_span_id,
+            called,
         };
         for at in 0..tree.nodes.len() {
             let node = tree.nodes[at];
@@ -82,7 +89,7 @@ impl AppTree {
             flow.trace_ids.intersects(&child.trace_ids)
                 || flow.trace_ids.is_empty() && child.trace_ids.is_empty()
         };
-        let candidates = self.by_span_id.get(&span_id)?.iter().copied();
+        let candidates = self.by_span_id.get(&span_id)?.iter().copied().take(MAX_EQUALS);
         candidates
             .filter(|&node| node != other && one_trace(of(node)))
             .max_by_key(|&node| (of(node).request.is_some(), of(node).covers(child), std::cmp::Reverse(node)))
@@ -95,7 +102,13 @@ impl AppTree {
 
     /// The parent, if it is a span of the same process.
     pub(super) fn local_parent(&self, node: u32, flows: &[Flow]) -> Option<u32> {
-        self.parent(node).filter(|&parent| !enters_process(&flows[parent as usize], &flows[node as usize]))
+        self.parent(node).filter(|&parent| {
+            let (parent, node) = (&flows[parent as usize], &flows[node as usize]);
+            // A server span below another span than a client's: that span made the call itself.
+            let is_called =
+                node.point == ObservationPoint::ServerApp && self.called.contains(&parent.key().span_id);
+            !is_called && !enters_process(parent, node)
+        })
     }
 }
 

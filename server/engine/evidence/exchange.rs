@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::by_start::ByStart;
 use crate::{
     engine::{flows::Flow, network_set::NetworkSet},
     flow::{ObservationPoint, Text, TraceIds},
@@ -69,12 +70,13 @@ pub(super) struct Arrivals<'a> {
     flows: &'a [Flow],
     exchanges: &'a [Exchange],
     by_span_id: Files<Text>,
+    by_x_request_id: Files<Text>,
     by_end_and_span_id: Files<(End, Text)>,
     by_end_and_x_request_id: Files<(End, Text)>,
     by_end_and_trace_id: Files<(End, Text)>,
 }
 
-type Files<K> = FxHashMap<K, Vec<u32>>;
+type Files<K> = FxHashMap<K, ByStart>;
 
 impl<'a> Arrivals<'a> {
     pub(super) fn of(flows: &'a [Flow], exchanges: &'a [Exchange]) -> Self {
@@ -82,6 +84,7 @@ impl<'a> Arrivals<'a> {
             flows,
             exchanges,
             by_span_id: Files::default(),
+            by_x_request_id: Files::default(),
             by_end_and_span_id: Files::default(),
             by_end_and_x_request_id: Files::default(),
             by_end_and_trace_id: Files::default(),
@@ -91,64 +94,94 @@ impl<'a> Arrivals<'a> {
         order.sort_unstable_by_key(|&i| exchanges[i as usize].tail);
         for i in order {
             let exchange = &exchanges[i as usize];
+            let tail = &flows[exchange.tail as usize];
+            let file = |file: &mut ByStart| file.push(i, tail.key().start_us, tail.end_or_lost_us());
             if !exchange.span_id.is_empty() {
-                arrivals.by_span_id.entry(exchange.span_id).or_default().push(i);
+                file(arrivals.by_span_id.entry(exchange.span_id).or_default());
+            }
+            let [x0, x1] = exchange.x_request_ids;
+            let x_request_ids = [x0, if x0 == x1 { Text::EMPTY } else { x1 }];
+            for id in x_request_ids.into_iter().filter(|id| !id.is_empty()) {
+                file(arrivals.by_x_request_id.entry(id).or_default());
             }
             let Some(end) = exchange.ends[1] else { continue };
             if !exchange.span_id.is_empty() {
-                arrivals.by_end_and_span_id.entry((end, exchange.span_id)).or_default().push(i);
+                file(arrivals.by_end_and_span_id.entry((end, exchange.span_id)).or_default());
             }
-            let [x0, x1] = exchange.x_request_ids;
-            for id in [x0, if x0 == x1 { Text::EMPTY } else { x1 }] {
-                if !id.is_empty() {
-                    arrivals.by_end_and_x_request_id.entry((end, id)).or_default().push(i);
-                }
+            for id in x_request_ids.into_iter().filter(|id| !id.is_empty()) {
+                file(arrivals.by_end_and_x_request_id.entry((end, id)).or_default());
             }
             for id in exchange.trace_ids.iter() {
-                arrivals.by_end_and_trace_id.entry((end, id)).or_default().push(i);
+                file(arrivals.by_end_and_trace_id.entry((end, id)).or_default());
             }
         }
         arrivals
     }
 
-    /// The exchanges that carry a span id.
-    pub(super) fn with_span_id(&self, span_id: Text) -> &[u32] {
-        self.by_span_id.get(&span_id).map_or(&[], Vec::as_slice)
+    /// The exchanges that carry a span id and whose tail may be around the span or its start, the latest first.
+    pub(super) fn with_span_id<'f>(&'f self, id: Text, inner: &Inner<'_>) -> impl Iterator<Item = u32> + 'f {
+        let start_us = inner.flow.key().start_us;
+        let slack_us = inner.most_us();
+        let file = self.by_span_id.get(&id).into_iter();
+        file.flat_map(move |file| {
+            file.around(start_us.saturating_add(slack_us), start_us.saturating_sub(slack_us))
+        })
     }
 
-    /// The exchange that arrives at `end` with this span id, and of those that fit the latest.
-    pub(super) fn at_with_span_id(&self, end: End, id: Text, inner: &Inner<'_>) -> Option<u32> {
-        self.latest(self.by_end_and_span_id.get(&(end, id))?, inner)
+    /// The exchange that arrives at `end` with this span id, and of those that fit the latest. Where nobody knows
+    /// who owns one of the two addresses, packets with one id are one way.
+    pub(super) fn at_with_span_id(&self, end: Option<End>, id: Text, inner: &Inner<'_>) -> Option<u32> {
+        let known =
+            end.and_then(|end| self.latest(self.by_end_and_span_id.get(&(end, id))?, inner, |_| true));
+        known.or_else(|| self.latest(self.by_span_id.get(&id)?, inner, |i| self.may_be_at(end, i, inner)))
     }
 
     /// The same with an X-Request-ID.
-    pub(super) fn at_with_x_request_id(&self, end: End, id: Text, inner: &Inner<'_>) -> Option<u32> {
-        self.latest(self.by_end_and_x_request_id.get(&(end, id))?, inner)
+    pub(super) fn at_with_x_request_id(&self, end: Option<End>, id: Text, inner: &Inner<'_>) -> Option<u32> {
+        let file = |end| self.by_end_and_x_request_id.get(&(end, id));
+        let known = end.and_then(|end| self.latest(file(end)?, inner, |_| true));
+        known
+            .or_else(|| self.latest(self.by_x_request_id.get(&id)?, inner, |i| self.may_be_at(end, i, inner)))
     }
 
-    /// The same with one of these trace ids.
-    pub(super) fn at_in_trace(&self, end: End, ids: &TraceIds, inner: &Inner<'_>) -> Option<u32> {
+    fn may_be_at(&self, end: Option<End>, found: u32, inner: &Inner<'_>) -> bool {
+        let exchange = &self.exchanges[found as usize];
+        !inner.flow.is_system() && exchange.server.is_none() && (end.is_none() || exchange.ends[1].is_none())
+    }
+
+    /// The same with one of these trace ids, of those that are free.
+    pub(super) fn at_in_trace(
+        &self,
+        end: End,
+        ids: &TraceIds,
+        inner: &Inner<'_>,
+        is_free: impl Fn(u32) -> bool + Copy,
+    ) -> Option<u32> {
         let files = ids.iter().filter_map(|id| self.by_end_and_trace_id.get(&(end, id)));
-        files.filter_map(|file| self.latest(file, inner)).max_by_key(|&i| self.exchanges[i as usize].tail)
+        let found = files.filter_map(|file| self.latest(file, inner, is_free));
+        found.max_by_key(|&i| self.exchanges[i as usize].tail)
     }
 
     /// The latest that is around the span by the clocks as they are, else by clocks that may be off.
-    fn latest(&self, file: &[u32], inner: &Inner<'_>) -> Option<u32> {
-        [Clocks::AsTheyAre, Clocks::Off].into_iter().find_map(|clocks| {
-            let tail = |i: u32| &self.flows[self.exchanges[i as usize].tail as usize];
-            let from_us = inner.flow.key().start_us.saturating_add(inner.slack_us);
-            let until = file.partition_point(|&i| tail(i).key().start_us <= from_us);
-            let fits = |i: &&u32| {
-                self.exchanges[**i as usize].head != inner.head && inner.is_within(tail(**i), clocks)
-            };
-            file[..until].iter().rev().find(fits).copied()
-        })
+    fn latest(&self, file: &ByStart, inner: &Inner<'_>, is_free: impl Fn(u32) -> bool) -> Option<u32> {
+        let (key, slack_us) = (inner.flow.key(), inner.most_us());
+        let around = || {
+            file.around(key.start_us.saturating_add(slack_us), key.end_us.saturating_sub(slack_us))
+                .filter(|&i| self.exchanges[i as usize].head != inner.head && is_free(i))
+        };
+        let tail = |i: u32| &self.flows[self.exchanges[i as usize].tail as usize];
+        [Clocks::AsTheyAre, Clocks::Off]
+            .into_iter()
+            .find_map(|clocks| around().find(|&i| inner.is_within(tail(i), clocks)))
     }
 }
 
 /// Whether the clocks of two hosts are taken as they are, or may be apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Clocks {
+    /// May be apart, and the inner span only begins within the outer: tracers end the span of a request after
+    /// its response was written.
+    Outlasts,
     /// May be apart by the configured offset.
     Off,
     /// Are taken as they are.
@@ -166,6 +199,11 @@ pub(super) struct Inner<'a> {
 }
 
 impl Inner<'_> {
+    /// How far times may be off at most, in µs: the clocks, and what tracers cut off.
+    fn most_us(&self) -> i64 {
+        self.slack_us.saturating_add(2 * MILLISECOND_US)
+    }
+
     /// Whether `outer` is around the span. Where one host saw both, clocks are never off.
     pub(super) fn is_within(&self, outer: &Flow, clocks: Clocks) -> bool {
         let one_host = if self.flow.is_app() != outer.is_app() {
@@ -175,18 +213,20 @@ impl Inner<'_> {
         } else {
             outer.key().agent == self.flow.key().agent
         };
-        let host_us = if one_host || clocks == Clocks::AsTheyAre { 0 } else { self.slack_us };
+        let exact = clocks == Clocks::AsTheyAre || one_host;
+        let host_us = if exact { 0 } else { self.slack_us };
         let slack_us = host_us.saturating_add(grain_us(self.flow)).saturating_add(grain_us(outer));
         let (o, i) = (outer.key(), self.flow.key());
-        let lost = !outer.is_app() && outer.row.duration_us == 0;
+        let until_us = if clocks == Clocks::Outlasts { i.start_us } else { i.end_us };
         o.start_us.saturating_sub(slack_us) <= i.start_us
-            && (lost || o.end_us.saturating_add(slack_us) >= i.end_us)
+            && outer.end_or_lost_us().saturating_add(slack_us) >= until_us
     }
 }
 
+pub(super) const MILLISECOND_US: i64 = 1000;
+
 /// How much the times of a span are cut: some tracers of applications count whole milliseconds.
 pub(super) fn grain_us(flow: &Flow) -> i64 {
-    const MILLISECOND_US: i64 = 1000;
     let key = flow.key();
     let whole = key.start_us % MILLISECOND_US == 0 && key.end_us % MILLISECOND_US == 0;
     if flow.is_app() && whole { MILLISECOND_US - 1 } else { 0 }

@@ -2,6 +2,8 @@
 
 mod apps_of_requests;
 
+use std::cmp::Reverse;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use apps_of_requests::AppsOfRequests;
@@ -9,7 +11,7 @@ use apps_of_requests::AppsOfRequests;
 use super::{
     app_tree::{self, AppTree},
     exchange::{Arrivals, Clocks, End, Exchange, Inner},
-    serving::{Servers, Tie},
+    serving::{self, Servers, Tie},
     thread::Threads,
 };
 use crate::{
@@ -48,12 +50,13 @@ pub(super) fn decide(tree: &mut Tree<'_>, exchanges: &[Exchange], host_clock_off
         exchanges,
         arrivals: Arrivals::of(flows, exchanges),
         exchange_of,
-        apps: AppTree::of(flows),
+        apps: AppTree::of(flows, exchanges.iter().map(|exchange| exchange.span_id).collect()),
         threads,
         serves,
         caller: vec![None; exchanges.len()],
         calls_of_top: FxHashMap::default(),
         entry: vec![None; flows.len()],
+        calling_until_us: FxHashMap::default(),
         slack_us: host_clock_offset_us,
     };
     joints.calls_of_app_spans();
@@ -81,6 +84,8 @@ struct Joints<'a> {
     calls_of_top: FxHashMap<u32, Vec<u32>>,
     /// For each application span that enters a process, what brought its request.
     entry: Vec<Option<(u32, Rule)>>,
+    /// For client spans, when the last call ends that they were given because they are around it, in µs.
+    calling_until_us: FxHashMap<u32, i64>,
     slack_us: i64,
 }
 
@@ -94,12 +99,13 @@ impl<'a> Joints<'a> {
         Inner { flow: self.flow(node), head, slack_us: self.slack_us }
     }
 
-    /// Whether the tail of an exchange is around an application span of the process that it reaches, and
-    /// by which clocks.
+    /// Whether the tail of an exchange is around an application span of the process that it reaches, or at
+    /// least around its start, and by which clocks.
     fn brings(&self, exchange: &Exchange, app: u32) -> Option<Clocks> {
         let inner = self.inner(app, u32::MAX);
         let tail = self.flow(exchange.tail);
-        [Clocks::AsTheyAre, Clocks::Off].into_iter().find(|&clocks| inner.is_within(tail, clocks))
+        let clocks = [Clocks::AsTheyAre, Clocks::Off, Clocks::Outlasts];
+        clocks.into_iter().find(|&clocks| inner.is_within(tail, clocks))
     }
 
     /// Calls that carry the id of an application span are its own, unless a process that received the
@@ -135,7 +141,7 @@ impl<'a> Joints<'a> {
     /// ends where this one begins.
     fn forwarder(&self, exchange: &Exchange) -> Option<u32> {
         let inner = self.inner(exchange.head, exchange.head);
-        let found = self.arrivals.at_with_span_id(exchange.ends[0]?, exchange.span_id, &inner)?;
+        let found = self.arrivals.at_with_span_id(exchange.ends[0], exchange.span_id, &inner)?;
         let other = &self.exchanges[found as usize];
         // Two known processes that nothing ties together are not one.
         let apart = other.server.is_some() && exchange.client.is_some();
@@ -153,13 +159,16 @@ impl<'a> Joints<'a> {
             {
                 continue;
             }
-            let candidates = self.arrivals.with_span_id(flow.key().parent_span_id).iter();
-            let mut fitting: Vec<Candidate> = candidates
-                .map(|&e| (&self.exchanges[e as usize], e))
+            let inner = self.inner(app, u32::MAX);
+            let mut fitting: Vec<Candidate> = self
+                .arrivals
+                .with_span_id(flow.key().parent_span_id, &inner)
+                .map(|e| (&self.exchanges[e as usize], e))
                 .filter(|(exchange, _)| exchange.trace_ids.intersects(&flow.trace_ids))
                 .filter_map(|(exchange, e)| {
                     Some((self.kinship(app, exchange)?, self.brings(exchange, app)?, e))
                 })
+                .take(MAX_ARRIVALS)
                 .collect();
             fitting.sort_unstable_by_key(|&(kinship, clocks, e)| {
                 (kinship, clocks, self.exchanges[e as usize].tail)
@@ -168,13 +177,16 @@ impl<'a> Joints<'a> {
                 entries.push((kinship == Kinship::Unknown, app, fitting));
             }
         }
-        // Those whose process is known choose first.
-        entries.sort_unstable_by_key(|&(unknown, app, _)| (unknown, app));
+        // Those whose process is known choose first; then the latest, since the latest exchange is taken.
+        let start_us = |app: u32| self.flow(app).key().start_us;
+        entries.sort_unstable_by_key(|&(unknown, app, _)| (unknown, Reverse(start_us(app)), app));
         let mut taken: FxHashSet<u32> = FxHashSet::default();
-        for (_, app, mut fitting) in entries {
+        for (unknown, app, mut fitting) in entries {
+            let is_guess = unknown && fitting.len() > 1;
+            let rule = if is_guess { Rule::EntryBySpanIdOfSeveral } else { Rule::EntryBySpanId };
             while let Some((_, _, e)) = fitting.pop() {
                 if taken.insert(e) {
-                    self.entry[app as usize] = Some((self.exchanges[e as usize].tail, Rule::EntryBySpanId));
+                    self.entry[app as usize] = Some((self.exchanges[e as usize].tail, rule));
                     break;
                 }
             }
@@ -212,16 +224,23 @@ impl<'a> Joints<'a> {
     /// Tops without a known request: what their calls serve is their request; or, where the process is
     /// known by its resource only, the innermost exchange of the trace that arrives there.
     fn entries_by_calls(&mut self) {
-        let mut of_missing_parent: FxHashMap<Text, u32> = FxHashMap::default();
-        let tops: Vec<u32> = self.apps.nodes.iter().copied().filter(|&app| self.is_open_top(app)).collect();
+        let mut of_missing_parent: FxHashMap<Text, (u32, Rule)> = FxHashMap::default();
+        let mut guessed: FxHashSet<u32> = FxHashSet::default();
+        let mut tops: Vec<u32> =
+            self.apps.nodes.iter().copied().filter(|&app| self.is_open_top(app)).collect();
+        // The latest first: it takes the latest exchange, where only the resource is known.
+        tops.sort_unstable_by_key(|&top| (Reverse(self.flow(top).key().start_us), top));
         let mut open = Vec::new();
         for top in tops {
-            match self.request_of_calls(top) {
-                Some(tail) => {
-                    self.entry[top as usize] = Some((tail, Rule::EntryByCalls));
+            match self.request_of_calls(top, &guessed) {
+                Some((tail, rule)) => {
+                    if rule == Rule::EntryByResource {
+                        guessed.insert(tail);
+                    }
+                    self.entry[top as usize] = Some((tail, rule));
                     let parent = self.flow(top).key().parent_span_id;
                     if !parent.is_empty() {
-                        of_missing_parent.entry(parent).or_insert(tail);
+                        of_missing_parent.insert(parent, (tail, rule));
                     }
                 }
                 None => open.push(top),
@@ -229,12 +248,12 @@ impl<'a> Joints<'a> {
         }
         for top in open {
             let brother = of_missing_parent.get(&self.flow(top).key().parent_span_id).copied();
-            let fits = |tail: &u32| {
+            let fits = |(tail, _): &(u32, Rule)| {
                 self.exchange_of[*tail as usize]
                     .is_some_and(|e| self.brings(&self.exchanges[e as usize], top).is_some())
             };
-            if let Some(tail) = brother.filter(fits) {
-                self.entry[top as usize] = Some((tail, Rule::EntryByCalls));
+            if let Some(entry) = brother.filter(fits) {
+                self.entry[top as usize] = Some(entry);
             }
         }
     }
@@ -293,26 +312,31 @@ impl<'a> Joints<'a> {
             && (self.apps.parent(app).is_none() || self.flow(app).point == ObservationPoint::ServerApp)
     }
 
-    fn request_of_calls(&self, top: u32) -> Option<u32> {
+    fn request_of_calls(&self, top: u32, guessed: &FxHashSet<u32>) -> Option<(u32, Rule)> {
         let calls = self.calls_of_top.get(&top).map_or(&[][..], Vec::as_slice);
         let mut calls: Vec<u32> = calls.to_vec();
         calls.sort_unstable_by_key(|&call| self.exchanges[call as usize].head);
-        let covers = |server: u32| self.inner(top, u32::MAX).is_within(self.flow(server), Clocks::AsTheyAre);
-        let served = calls.iter().filter_map(|&call| self.serves[call as usize]);
-        if let Some((server, _)) = served.clone().find(|&(server, _)| covers(server)) {
-            return Some(server);
+        let covers = |server: u32, clocks| self.inner(top, u32::MAX).is_within(self.flow(server), clocks);
+        let served = || calls.iter().filter_map(|&call| self.serves[call as usize]);
+        let around = served().find(|&(server, _)| covers(server, Clocks::AsTheyAre)).or_else(|| {
+            served().find(|&(server, tie)| tie >= Tie::XRequestId && covers(server, Clocks::Outlasts))
+        });
+        if let Some((server, tie)) = around {
+            let is_guess = tie == Tie::TraceId;
+            return Some((server, if is_guess { Rule::EntryByResource } else { Rule::EntryByCalls }));
         }
         let ends = resource(self.flow(top)).into_iter();
         let ends = ends.chain(calls.iter().filter_map(|&call| self.exchanges[call as usize].ends[0]));
         let head = calls.first().map_or(u32::MAX, |&call| self.exchanges[call as usize].head);
         let inner = self.inner(top, head);
         let own_calls: FxHashSet<u32> = calls.iter().copied().collect();
-        ends.filter_map(|end| self.arrivals.at_in_trace(end, &self.flow(top).trace_ids, &inner))
+        let is_free = |found: u32| !guessed.contains(&self.exchanges[found as usize].tail);
+        ends.filter_map(|end| self.arrivals.at_in_trace(end, &self.flow(top).trace_ids, &inner, is_free))
             .find(|found| {
                 let exchange = &self.exchanges[*found as usize];
                 !own_calls.contains(found) && self.brings(exchange, top).is_some()
             })
-            .map(|found| self.exchanges[found as usize].tail)
+            .map(|found| (self.exchanges[found as usize].tail, Rule::EntryByResource))
     }
 
     /// Calls that no application span is known to have made: by the innermost application span around
@@ -320,10 +344,11 @@ impl<'a> Joints<'a> {
     /// them on the network.
     fn other_calls(&mut self, apps: &AppsOfRequests) {
         let anchors = self.anchors();
-        for (at, exchange) in self.exchanges.iter().enumerate() {
-            if self.caller[at].is_some() {
-                continue;
-            }
+        let mut open: Vec<usize> =
+            (0..self.exchanges.len()).filter(|&at| self.caller[at].is_none()).collect();
+        open.sort_unstable_by_key(|&at| self.exchanges[at].head);
+        for at in open {
+            let exchange = &self.exchanges[at];
             let head = exchange.head;
             let below = |tail: u32, rule: Rule| match apps.innermost(self, tail, head) {
                 Some(app) => (app, Rule::EnclosingAppSpan),
@@ -349,19 +374,31 @@ impl<'a> Joints<'a> {
                     })
             };
             self.caller[at] = caller;
+            if let Some((app, Rule::EnclosingAppSpan)) = caller {
+                let end_us = self.flow(head).key().end_us;
+                let until_us = self.calling_until_us.entry(app).or_insert(end_us);
+                *until_us = (*until_us).max(end_us);
+            }
         }
     }
 
     /// For a call without a tie to a process: the exchange that ends where it begins, of one X-Request-ID
     /// or trace.
     fn preceding(&self, exchange: &Exchange) -> Option<u32> {
-        let end = exchange.ends[0]?;
+        let end = exchange.ends[0];
         let inner = self.inner(exchange.head, exchange.head);
         let by_x = Some(exchange.x_request_ids[0])
             .filter(|id| !id.is_empty())
             .and_then(|id| self.arrivals.at_with_x_request_id(end, id, &inner));
-        let found = by_x.or_else(|| self.arrivals.at_in_trace(end, &exchange.trace_ids, &inner))?;
-        Some(self.exchanges[found as usize].tail)
+        let of_trace = || self.arrivals.at_in_trace(end?, &exchange.trace_ids, &inner, |_| true);
+        let found = by_x.or_else(of_trace)?;
+        let other = &self.exchanges[found as usize];
+        let process = |node: Option<u32>| node.and_then(|node| serving::process(self.flow(node)));
+        let apart = match (process(other.server), process(exchange.client)) {
+            (Some(server), Some(client)) => server != client,
+            _ => false,
+        };
+        (!apart).then_some(other.tail)
     }
 
     /// What is known of threads whose server span was not captured: what another call of the thread hangs
@@ -417,6 +454,9 @@ impl<'a> Joints<'a> {
         false
     }
 }
+
+/// Exchanges with the id of its parent that a span chooses from, at most: the latest around it.
+const MAX_ARRIVALS: usize = 64;
 
 /// Requests in which one trace begins, at most: there is one, but for requests that were made again.
 const MAX_BEGINNINGS: usize = 16;

@@ -21,9 +21,11 @@
 //! | `thread` | syscall chains: which spans one thread wrote and read for one request |
 //! | `serving` | for a client span, the server span of its process whose request it serves |
 //! | `app_tree` | application spans: whose child each is, and where a process is entered |
+//! | `by_start` | spans by their start, and the latest of them that last until some time |
 //! | `joints` | the decisions |
 
 mod app_tree;
+mod by_start;
 mod exchange;
 mod joints;
 mod serving;

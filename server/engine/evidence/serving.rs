@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{exchange::Exchange, thread::Threads};
+use super::{by_start::ByStart, exchange::Exchange, thread::Threads};
 use crate::{
     engine::flows::{Flow, Instance, POD},
     flow::{AgentId, LogType, SyscallTraceId, Text},
@@ -21,6 +21,9 @@ pub(super) enum Tie {
     /// The thread's chain of syscalls.
     Thread,
 }
+
+/// Server spans of one chain around a client span, at most: the innermost.
+const MAX_AROUND: usize = 64;
 
 /// A process: by its id on the host, or by its pod where the id is not known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -45,18 +48,21 @@ pub(super) fn process(flow: &Flow) -> Option<Process> {
 pub(super) struct Servers<'a> {
     flows: &'a [Flow],
     by_thread: Files<u32>,
+    /// Those that lost their request, whose start says nothing.
+    ends_by_thread: Files<u32>,
     by_x_request_id: Files<(Process, Text)>,
     by_span_id: Files<(Process, Text)>,
     by_trace_id: Files<(Process, Text)>,
 }
 
-type Files<K> = FxHashMap<K, Vec<u32>>;
+type Files<K> = FxHashMap<K, ByStart>;
 
 impl<'a> Servers<'a> {
     pub(super) fn of(flows: &'a [Flow], exchanges: &[Exchange], threads: &Threads) -> Self {
         let mut servers = Servers {
             flows,
             by_thread: Files::default(),
+            ends_by_thread: Files::default(),
             by_x_request_id: Files::default(),
             by_span_id: Files::default(),
             by_trace_id: Files::default(),
@@ -66,16 +72,26 @@ impl<'a> Servers<'a> {
             exchanges.iter().filter_map(|e| Some((e.server?, e))).collect();
         nodes.sort_unstable_by_key(|&(node, _)| node);
         for (node, exchange) in nodes {
+            let flow = &flows[node as usize];
             if let Some(chain) = threads.chain(node) {
-                servers.by_thread.entry(chain).or_default().push(node);
+                let key = flow.key();
+                if key.kind == LogType::RESPONSE {
+                    servers.ends_by_thread.entry(chain).or_default().push(node, key.start_us, key.end_us);
+                } else {
+                    servers.by_thread.entry(chain).or_default().push(
+                        node,
+                        key.start_us,
+                        flow.end_or_lost_us(),
+                    );
+                }
             }
-            let Some(process) = process(&flows[node as usize]) else { continue };
+            let Some(process) = process(flow) else { continue };
             for id in exchange.x_request_ids {
-                file(&mut servers.by_x_request_id, (process, id), id, node);
+                file(&mut servers.by_x_request_id, (process, id), id, node, flow);
             }
-            file(&mut servers.by_span_id, (process, exchange.span_id), exchange.span_id, node);
+            file(&mut servers.by_span_id, (process, exchange.span_id), exchange.span_id, node, flow);
             for id in exchange.trace_ids.iter() {
-                file(&mut servers.by_trace_id, (process, id), id, node);
+                file(&mut servers.by_trace_id, (process, id), id, node, flow);
             }
         }
         servers
@@ -89,8 +105,9 @@ impl<'a> Servers<'a> {
         threads: &Threads,
     ) -> Option<(u32, Tie)> {
         let flow = &self.flows[client as usize];
-        let of_thread = threads.chain(client).and_then(|chain| self.by_thread.get(&chain));
-        if let Some(server) = of_thread.and_then(|file| self.by_syscall(file, flow)) {
+        // A process that calls itself: the call is not part of the request that it makes.
+        let own = exchange.server;
+        if let Some(server) = threads.chain(client).and_then(|chain| self.by_syscall(chain, flow, own)) {
             return Some((server, Tie::Thread));
         }
         let process = process(flow)?;
@@ -100,40 +117,39 @@ impl<'a> Servers<'a> {
             (Tie::SpanId, self.by_span_id.get(&(process, exchange.span_id))),
         ];
         for (tie, file) in ties {
-            if let Some(server) = file.and_then(|file| self.innermost(file, flow)) {
+            if let Some(server) = file.and_then(|file| self.innermost(file, flow, own)) {
                 return Some((server, tie));
             }
         }
         let of_trace = exchange.trace_ids.iter().filter_map(|id| self.by_trace_id.get(&(process, id)));
-        let server = of_trace.filter_map(|file| self.innermost(file, flow)).max()?;
+        let server = of_trace.filter_map(|file| self.innermost(file, flow, own)).max()?;
         Some((server, Tie::TraceId))
     }
 
     /// Of the server spans around the client span the one that shares an id with it, else the innermost.
-    fn by_syscall(&self, file: &[u32], client: &Flow) -> Option<u32> {
-        // Few: one thread's. A server span may have lost its request, so its start says nothing.
-        let around =
-            || file.iter().rev().copied().filter(|&node| encloses(&self.flows[node as usize], client));
-        let (cq, cr) = (client.key().syscall_request, client.key().syscall_response);
-        let shares = |server: &u32| {
-            let key = self.flows[*server as usize].key();
+    fn by_syscall(&self, chain: u32, client: &Flow, own: Option<u32>) -> Option<u32> {
+        let key = client.key();
+        let whole = self.by_thread.get(&chain).into_iter().flat_map(|f| f.around(key.start_us, key.end_us));
+        let ends = self.ends_by_thread.get(&chain).into_iter().flat_map(|f| f.around(i64::MAX, key.end_us));
+        let fits = |&node: &u32| Some(node) != own && encloses(&self.flows[node as usize], client);
+        let mut around: Vec<u32> = whole.filter(fits).take(MAX_AROUND).collect();
+        around.extend(ends.filter(fits).take(MAX_AROUND));
+        around.sort_unstable();
+        let (cq, cr) = (key.syscall_request, key.syscall_response);
+        let shares = |server: &&u32| {
+            let key = self.flows[**server as usize].key();
             let equal = |a: SyscallTraceId, b: SyscallTraceId| !a.is_none() && a == b;
             equal(key.syscall_request, cq) || equal(key.syscall_response, cr)
         };
-        around().find(shares).or_else(|| around().next())
+        around.iter().rev().find(shares).or(around.last()).copied()
     }
 
-    fn innermost(&self, file: &[u32], client: &Flow) -> Option<u32> {
-        self.around(file, client).next()
-    }
-
-    /// The server spans around a client span of their host, the latest first.
-    fn around<'f>(&'f self, file: &'f [u32], client: &'f Flow) -> impl Iterator<Item = u32> + use<'a, 'f> {
-        let until =
-            file.partition_point(|&node| self.flows[node as usize].key().start_us <= client.key().start_us);
-        file[..until].iter().rev().copied().filter(|&node| {
+    /// The latest server span around a client span of its host.
+    fn innermost(&self, file: &ByStart, client: &Flow, own: Option<u32>) -> Option<u32> {
+        let key = client.key();
+        file.around(key.start_us, key.end_us).find(|&node| {
             let server = &self.flows[node as usize];
-            server.key().agent == client.key().agent && server.covers_or_lost(client)
+            Some(node) != own && server.key().agent == key.agent
         })
     }
 }
@@ -143,14 +159,15 @@ impl<'a> Servers<'a> {
 fn encloses(server: &Flow, client: &Flow) -> bool {
     let (s, c) = (server.key(), client.key());
     s.agent == c.agent
-        && if s.kind == LogType::RESPONSE { s.end_us >= c.end_us } else { server.covers_or_lost(client) }
+        && (s.kind == LogType::RESPONSE || s.start_us <= c.start_us)
+        && server.end_or_lost_us() >= c.end_us
 }
 
-fn file(files: &mut Files<(Process, Text)>, key: (Process, Text), value: Text, node: u32) {
+fn file(files: &mut Files<(Process, Text)>, key: (Process, Text), value: Text, node: u32, flow: &Flow) {
     if !value.is_empty() {
         let file = files.entry(key).or_default();
-        if file.last() != Some(&node) {
-            file.push(node);
+        if file.last() != Some(node) {
+            file.push(node, flow.key().start_us, flow.end_or_lost_us());
         }
     }
 }

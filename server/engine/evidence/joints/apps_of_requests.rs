@@ -4,24 +4,25 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     super::{
-        exchange::grain_us,
+        by_start::ByStart,
+        exchange::{MILLISECOND_US, grain_us},
         serving::{self, Process},
     },
     Joints,
 };
 use crate::{
-    engine::{flows::Flow, tree::Rule},
+    engine::tree::Rule,
     flow::{L7Protocol, ObservationPoint},
 };
 
 /// The application spans of each request that a process served, and of each process; by start.
 pub(super) struct AppsOfRequests {
     /// By the tail of the exchange that brought the request.
-    of_tail: FxHashMap<u32, Vec<u32>>,
+    of_tail: FxHashMap<u32, ByStart>,
     /// By the top of the process.
-    of_top: FxHashMap<u32, Vec<u32>>,
+    of_top: FxHashMap<u32, ByStart>,
     /// By process, where it is known.
-    of_process: FxHashMap<Process, Vec<u32>>,
+    of_process: FxHashMap<Process, ByStart>,
     /// Application spans that made a call that carries their id.
     callers: FxHashSet<u32>,
 }
@@ -47,14 +48,16 @@ impl AppsOfRequests {
         }
         for &app in &joints.apps.nodes {
             let top = joints.apps.top(app);
-            apps.of_top.entry(top).or_default().push(app);
+            let key = joints.flow(app).key();
+            let file = |file: &mut ByStart| file.push(app, key.start_us, key.end_us);
+            file(apps.of_top.entry(top).or_default());
             let tail = joints.entry[top as usize].map(|(tail, _)| tail);
             if let Some(tail) = tail {
-                apps.of_tail.entry(tail).or_default().push(app);
+                file(apps.of_tail.entry(tail).or_default());
             }
             let of_entry = tail.and_then(|tail| serving::process(joints.flow(tail)));
             if let Some(process) = of_entry.or(process_of.get(&top).copied()) {
-                apps.of_process.entry(process).or_default().push(app);
+                file(apps.of_process.entry(process).or_default());
             }
         }
         apps
@@ -70,13 +73,14 @@ impl AppsOfRequests {
     pub(super) fn around(&self, joints: &Joints<'_>, tail: u32, top: u32) -> Option<u32> {
         let apps = self.of_tail.get(&tail)?;
         let inner = joints.flow(top).key();
-        let until = apps.partition_point(|&app| joints.flow(app).key().start_us < inner.start_us);
-        apps[..until].iter().rev().copied().find(|&app| {
-            let flow = joints.flow(app);
-            joints.apps.top(app) != top
-                && flow.point != ObservationPoint::ClientApp
-                && flow.key().end_us.saturating_add(grain_us(flow)) >= inner.end_us
-        })
+        apps.around(inner.start_us.saturating_sub(1), inner.end_us.saturating_sub(MILLISECOND_US)).find(
+            |&app| {
+                let flow = joints.flow(app);
+                joints.apps.top(app) != top
+                    && flow.point != ObservationPoint::ClientApp
+                    && flow.key().end_us.saturating_add(grain_us(flow)) >= inner.end_us
+            },
+        )
     }
 
     /// The same of the process that was entered with `top`.
@@ -90,20 +94,30 @@ impl AppsOfRequests {
         self.pick(joints, self.of_process.get(&process)?, client)
     }
 
-    fn pick(&self, joints: &Joints<'_>, apps: &[u32], head: u32) -> Option<u32> {
-        let is_dns = joints.flow(head).key().l7_protocol == L7Protocol::DNS;
-        let until =
-            apps.partition_point(|&app| joints.flow(app).key().start_us <= joints.flow(head).key().start_us);
+    /// The innermost around a call. Of client spans, one that makes another call at that time gives way to
+    /// the next.
+    fn pick(&self, joints: &Joints<'_>, apps: &ByStart, head: u32) -> Option<u32> {
+        let call = joints.flow(head).key();
+        let is_dns = call.l7_protocol == L7Protocol::DNS;
+        let is_client = |app: u32| joints.flow(app).point == ObservationPoint::ClientApp;
         // Widened by what some tracers cut off their times; never before its start, for they cut that too.
-        let covers = |app: &Flow, call: &Flow| {
-            app.key().start_us <= call.key().start_us
-                && app.key().end_us.saturating_add(grain_us(app)) >= call.key().end_us
-        };
-        apps[..until].iter().rev().copied().find(|&app| {
-            let flow = joints.flow(app);
-            // A client span that made its call makes no other one, but may look its server up.
-            let busy = flow.point == ObservationPoint::ClientApp && self.callers.contains(&app) && !is_dns;
-            !busy && covers(flow, joints.flow(head))
-        })
+        let mut around =
+            apps.around(call.start_us, call.end_us.saturating_sub(MILLISECOND_US)).filter(|&app| {
+                let flow = joints.flow(app);
+                // A client span that made its call makes no other one, but may look its server up.
+                let busy = is_client(app) && self.callers.contains(&app) && !is_dns;
+                !busy && flow.key().end_us.saturating_add(grain_us(flow)) >= call.end_us
+            });
+        let first = around.next()?;
+        let is_free =
+            |app: u32| joints.calling_until_us.get(&app).is_none_or(|&until| until <= call.start_us);
+        if is_dns || !is_client(first) || is_free(first) {
+            return Some(first);
+        }
+        let other = around.take(MAX_CLIENTS_AROUND).find(|&app| is_client(app) && is_free(app));
+        Some(other.unwrap_or(first))
     }
 }
+
+/// Spans that are looked at for a free client span around a call, at most.
+const MAX_CLIENTS_AROUND: usize = 64;
