@@ -23,6 +23,7 @@ use super::{
     rest,
     scope::{RequestIds, Scope},
     supervise::{Door, Supervision, empty, shown_path, supervise},
+    unread::{Bounds, read_rest},
 };
 use crate::store::FlowStore;
 
@@ -78,7 +79,8 @@ where
         .merge(grpc_route(reflection().build_v1alpha()?))
         .merge(rest)
         .merge(probes)
-        .fallback(unknown_path))
+        .fallback(unknown_path)
+        .layer(from_fn_with_state(Bounds::new(&limits), read_rest)))
 }
 
 fn grpc_route<T>(service: T) -> Router

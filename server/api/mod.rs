@@ -19,6 +19,7 @@
 //! | [`limits`] | the gate that bounds completions at work |
 //! | [`readiness`] | whether the store answers, with hysteresis |
 //! | `first_bytes` | cuts connections that never say anything |
+//! | `unread` | reads what is left of a request that is answered early |
 //! | [`proto`] | generated from the contract |
 
 pub mod answer;
@@ -39,6 +40,7 @@ mod scope;
 pub mod server;
 mod stream;
 mod supervise;
+mod unread;
 pub mod validate;
 
 pub use error::ApiError;

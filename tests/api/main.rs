@@ -11,3 +11,4 @@ mod limits;
 mod openapi;
 mod shutdown;
 mod stream;
+mod unread;
