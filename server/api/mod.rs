@@ -11,6 +11,7 @@
 //! | `batch` | many questions on one stream |
 //! | `pieces` | what a streamed answer is: work, and the messages that it sends |
 //! | [`json`] | strict reading of the REST body |
+//! | `scalar` | one value of it |
 //! | [`validate`] | what a request may say, the same for both doors |
 //! | `core` | from a request to a completion and its answer, the same for every call |
 //! | [`mod@answer`] | the completed trace as the documented answer |
@@ -36,6 +37,7 @@ mod pieces;
 pub mod proto;
 pub mod readiness;
 mod rest;
+mod scalar;
 mod scope;
 pub mod server;
 mod stream;

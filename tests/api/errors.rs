@@ -133,6 +133,33 @@ async fn invalid_requests() {
     );
 }
 
+/// What JSON cannot say has the path where it stands, and hides no other fault.
+#[tokio::test]
+async fn bodies_that_json_cannot_say() {
+    let server = start(Does::Nothing, |_| {}).await;
+    let begin = QUESTION.trim_end_matches('}').trim_end_matches(']').replace("\"t\"", "1");
+    let first = violation("app_spans[0].trace_id", "a number, a string is expected");
+    for (value, fault) in [
+        ("NaN", "\"NaN\" is not JSON: expected value at line 3 column 20"),
+        ("1e999", "1e999 is more than 9223372036854775807"),
+        ("18446744073709551616", "18446744073709551616 is more than 9223372036854775807"),
+    ] {
+        let reply = server.post(format!("{begin}],\n\"network_delay_us\":{value}}}")).await;
+        assert_eq!(reply.status, 400);
+        let violations = reply.json()["details"][1]["fieldViolations"].clone();
+        assert_eq!(violations, json!([first, violation("network_delay_us", fault)]), "{value}");
+    }
+    let reply = server.post(format!("{begin}, {{\"name\": \"\\ud800\", \"x\": 1}}]}}")).await;
+    let message = reply.json()["message"].as_str().unwrap().to_owned();
+    for fault in [
+        "app_spans[0].trace_id: a number, a string is expected; \
+         app_spans[1].name: a surrogate (\\ud800 to \\udfff) without its other half; app_spans[1].x: unknown field",
+        "app_spans[1].end_time_us: required",
+    ] {
+        assert!(message.contains(fault), "{message}");
+    }
+}
+
 #[tokio::test]
 async fn a_message_that_is_no_protobuf() {
     let server = start(Does::Nothing, |_| {}).await;
