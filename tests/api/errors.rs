@@ -227,6 +227,43 @@ async fn compressed_messages() {
 }
 
 #[tokio::test]
+async fn anything_but_grpc_at_the_path_of_a_grpc_service() {
+    let server = start(Does::Nothing, |_| {}).await;
+    for path in [
+        "/tracecompletion.v1.TraceCompletionService/CompleteTrace",
+        "/tracecompletion.v1.TraceCompletionService/StreamCompleteTrace",
+        "/tracecompletion.v1.TraceCompletionService/BatchCompleteTrace",
+        "/tracecompletion.v1.TraceCompletionService/Nope",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ] {
+        for (headers, kind) in [
+            ("content-type: application/json\r\n", "application/json"),
+            ("content-type: application/x-www-form-urlencoded\r\n", "application/x-www-form-urlencoded"),
+            ("content-type: text\r\n", "text"),
+            ("", "(none)"),
+        ] {
+            let reply = server.http("POST", path, headers, "{}").await;
+            let message = format!(
+                "content type {kind} is not read at the path of a gRPC service; over REST, POST JSON to {REST_PATH}"
+            );
+            let reason = "UNSUPPORTED_ENCODING";
+            check_rest(&reply, 415, "INVALID_POST_DATA", Code::Unimplemented, &message, reason);
+            assert_eq!(reply.header("x-request-id").is_some(), path.starts_with("/tracecompletion"));
+        }
+        for kind in ["application/grpc", "Application/gRPC+proto", "application/grpc;x=y"] {
+            let reply = server.http("POST", path, &format!("content-type: {kind}\r\n"), "").await;
+            assert_eq!(
+                (reply.status, reply.header("content-type")),
+                (200, Some("application/grpc")),
+                "{path}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_flow_log_fails() {
     let server = start(Does::Nothing, |_| {}).await;
     let secret = || "password hunter2".to_owned();
