@@ -247,8 +247,15 @@ impl ApiError {
             details,
         };
         let mut response = super::rest::json(status, &body);
-        if let ApiError::Busy(_) = self {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        match self {
+            ApiError::Busy(_) => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+            }
+            // Which one is read.
+            ApiError::UnsupportedEncoding(_) => {
+                response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            }
+            _ => {}
         }
         response
     }

@@ -227,6 +227,23 @@ async fn compressed_messages() {
 }
 
 #[tokio::test]
+async fn compressed_bodies() {
+    let server = start(Does::Nothing, |_| {}).await;
+    for (headers, encoding) in [
+        ("content-encoding: gzip\r\n", "gzip"),
+        ("content-encoding: identity, GZip\r\n", "GZip"),
+        ("content-encoding: identity\r\ncontent-encoding: br\r\n", "br"),
+    ] {
+        let reply = server.http("POST", REST_PATH, headers, [0x1f, 0x8b, 8, 0]).await;
+        let message = format!("messages compressed with {encoding} are not read");
+        check_rest(&reply, 415, "INVALID_POST_DATA", Code::Unimplemented, &message, "UNSUPPORTED_ENCODING");
+        assert_eq!(reply.header("accept-encoding"), Some("identity"));
+    }
+    let reply = server.http("POST", REST_PATH, "content-encoding: Identity\r\n", QUESTION).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+}
+
+#[tokio::test]
 async fn anything_but_grpc_at_the_path_of_a_grpc_service() {
     let server = start(Does::Nothing, |_| {}).await;
     for path in [
