@@ -18,11 +18,12 @@ const REQUIRED: [(&str, &[&str]); 2] = [
 /// Messages that an answer may have null in place of.
 const NULLABLE: [&str; 1] = ["Explanation"];
 /// Codes of errors that any call may end with, and when.
-const ERRORS: [(&str, &str); 8] = [
+const ERRORS: [(&str, &str); 9] = [
     ("400", "The request breaks the contract: all faults at once, each with its path."),
     ("401", "The caller has not said who it is."),
     ("403", "The caller may not ask this."),
     ("413", "The request or the answer is over a limit, which the message names."),
+    ("415", "The request is compressed. Accept-Encoding says what is read."),
     ("429", "Shed before any work. Retry-After says when to come back."),
     ("500", "A fault of the server, or of its flow log."),
     ("503", "The flow log cannot be asked now."),
@@ -115,6 +116,9 @@ fn operation(method: &MethodDescriptor, schemas: &mut Schemas) -> Value {
         let mut headers = headers.clone();
         if code == "429" {
             headers["Retry-After"] = json!({"description": "In seconds.", "schema": {"type": "integer"}});
+        }
+        if code == "415" {
+            headers["Accept-Encoding"] = json!({"description": "identity", "schema": {"type": "string"}});
         }
         let content = body(json!({"$ref": "#/components/schemas/Error"}));
         responses

@@ -7,7 +7,7 @@ use axum::{
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Uri, header},
-    middleware::from_fn_with_state,
+    middleware::{from_fn, from_fn_with_state},
     response::IntoResponse,
     routing::{any_service, get, post},
 };
@@ -22,7 +22,8 @@ use super::{
     proto::{DESCRIPTOR_SET, OPENAPI, trace_completion_service_server::TraceCompletionServiceServer},
     rest,
     scope::{RequestIds, Scope},
-    supervise::{Door, Supervision, empty, shown_path, supervise},
+    supervise::{Door, Supervision, empty, is_grpc, only_grpc, shown, supervise},
+    unread::{Bounds, read_rest},
 };
 use crate::store::FlowStore;
 
@@ -72,13 +73,16 @@ where
             .register_encoded_file_descriptor_set(DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    Ok(grpc
-        .merge(grpc_route(health))
+    let others = grpc_route(health)
         .merge(grpc_route(reflection().build_v1()?))
         .merge(grpc_route(reflection().build_v1alpha()?))
+        .layer(from_fn(only_grpc));
+    Ok(grpc
+        .merge(others)
         .merge(rest)
         .merge(probes)
-        .fallback(unknown_path))
+        .fallback(unknown_path)
+        .layer(from_fn_with_state(Bounds::new(&limits), read_rest)))
 }
 
 fn grpc_route<T>(service: T) -> Router
@@ -101,10 +105,8 @@ async fn openapi() -> impl IntoResponse {
 }
 
 async fn unknown_path(uri: Uri, headers: HeaderMap) -> Response<Body> {
-    let grpc = headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"));
-    (if grpc { Door::Grpc } else { Door::Rest }).error(&ApiError::UnknownPath(shown_path(uri.path())), "")
+    let door = if is_grpc(&headers) { Door::Grpc } else { Door::Rest };
+    door.error(&ApiError::UnknownPath(shown(uri.path())), "")
 }
 
 /// The scope is there where the path is supervised.

@@ -46,6 +46,12 @@ pub enum ApiError {
     /// The messages are compressed, in this way.
     #[error("messages compressed with {0} are not read")]
     UnsupportedEncoding(String),
+    /// The content type is not that of the door.
+    #[error(
+        "content type {0} is not read at the path of a gRPC service; over REST, POST JSON to {rest}",
+        rest = super::rest::PATH
+    )]
+    UnsupportedType(String),
     /// A body or message is over a limit. The text names the limit.
     #[error("{0}")]
     RequestTooLarge(String),
@@ -99,9 +105,10 @@ impl ApiError {
             ApiError::Invalid(_) => Code::InvalidArgument,
             ApiError::Unauthenticated => Code::Unauthenticated,
             ApiError::Forbidden => Code::PermissionDenied,
-            ApiError::UnknownPath(_) | ApiError::WrongMethod(_) | ApiError::UnsupportedEncoding(_) => {
-                Code::Unimplemented
-            }
+            ApiError::UnknownPath(_)
+            | ApiError::WrongMethod(_)
+            | ApiError::UnsupportedEncoding(_)
+            | ApiError::UnsupportedType(_) => Code::Unimplemented,
             ApiError::RequestTooLarge(_) | ApiError::AnswerTooLarge(_) | ApiError::Busy(_) => {
                 Code::ResourceExhausted
             }
@@ -119,7 +126,9 @@ impl ApiError {
             ApiError::Forbidden => (StatusCode::FORBIDDEN, "FORBIDDEN"),
             ApiError::UnknownPath(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
             ApiError::WrongMethod(_) => (StatusCode::METHOD_NOT_ALLOWED, "NOT_ALLOW_METHOD"),
-            ApiError::UnsupportedEncoding(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_POST_DATA"),
+            ApiError::UnsupportedEncoding(_) | ApiError::UnsupportedType(_) => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "INVALID_POST_DATA")
+            }
             ApiError::RequestTooLarge(_) | ApiError::AnswerTooLarge(_) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "INVALID_POST_DATA")
             }
@@ -141,7 +150,9 @@ impl ApiError {
             ApiError::Unauthenticated => ErrorReason::Unauthenticated,
             ApiError::Forbidden => ErrorReason::PermissionDenied,
             ApiError::UnknownPath(_) | ApiError::WrongMethod(_) => ErrorReason::UnknownMethod,
-            ApiError::UnsupportedEncoding(_) => ErrorReason::UnsupportedEncoding,
+            ApiError::UnsupportedEncoding(_) | ApiError::UnsupportedType(_) => {
+                ErrorReason::UnsupportedEncoding
+            }
             ApiError::RequestTooLarge(_) => ErrorReason::RequestTooLarge,
             ApiError::AnswerTooLarge(_) => ErrorReason::AnswerTooLarge,
             ApiError::Busy(_) => ErrorReason::ServerBusy,
@@ -236,8 +247,15 @@ impl ApiError {
             details,
         };
         let mut response = super::rest::json(status, &body);
-        if let ApiError::Busy(_) = self {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+        match self {
+            ApiError::Busy(_) => {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+            }
+            // Which one is read.
+            ApiError::UnsupportedEncoding(_) => {
+                response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            }
+            _ => {}
         }
         response
     }
@@ -336,6 +354,13 @@ mod tests {
             (ApiError::WrongMethod(text()), Code::Unimplemented, 405, "NOT_ALLOW_METHOD", "UNKNOWN_METHOD"),
             (
                 ApiError::UnsupportedEncoding(text()),
+                Code::Unimplemented,
+                415,
+                "INVALID_POST_DATA",
+                "UNSUPPORTED_ENCODING",
+            ),
+            (
+                ApiError::UnsupportedType(text()),
                 Code::Unimplemented,
                 415,
                 "INVALID_POST_DATA",

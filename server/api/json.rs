@@ -1,16 +1,17 @@
 //! Reads the body of a REST request (api section 3), strictly and in one pass: duplicates and unknown
 //! keys are seen, because nothing goes through a map first, and what is refused is not kept in memory.
+//! What is no JSON at all ends the reading; its fault has the path that was being read, and stands after
+//! those that were found before it.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::proto::CompleteTraceRequest;
-use super::validate::{Checked, Draft, KINDS, Numbers, Rules, SpanDraft, Spelling, Violations, quote};
-use crate::flow::{CompletionRequest, SpanKind};
-
-/// Integers beyond this have no exact float: 2^53.
-const EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
+use super::scalar::Scalar;
+use super::validate::{Checked, Draft, Numbers, Rules, SpanDraft, Spelling, Violation, Violations, quote};
+use crate::flow::CompletionRequest;
 
 /// Validates the body of a REST request.
 pub fn body(bytes: &[u8], rules: Rules<'_>) -> Result<CompletionRequest, Violations> {
@@ -29,21 +30,67 @@ fn read(bytes: &[u8], rules: Rules<'_>) -> Result<Checked, Violations> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         Violations::one("", format!("the body is not UTF-8: invalid byte at offset {}", e.valid_up_to()))
     })?;
-    let mut reader =
-        Reader { draft: Draft::new(rules), numbers: Numbers::default(), names: Spelling::default() };
+    let mut reader = Reader {
+        draft: Draft::new(rules),
+        numbers: Numbers::default(),
+        names: Spelling::default(),
+        stopped: Stopped::default(),
+    };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     // The visitors refuse nothing by error, so that an error is one of syntax, with line and column.
-    Top(&mut reader)
-        .deserialize(&mut deserializer)
-        .and_then(|()| deserializer.end())
-        .map_err(|e| Violations::one("", format!("the body is not JSON: {e}")))?;
-    reader.draft.finish(reader.numbers, reader.names)
+    let read = Top(&mut reader).deserialize(&mut deserializer).and_then(|()| deserializer.end());
+    let fault = read.err().map(|e| {
+        let path = reader.stopped.0.unwrap_or_default();
+        let what = match path.as_str() {
+            "" => "the body".to_owned(),
+            _ => refused_word(text, &e).unwrap_or_else(|| "this".to_owned()),
+        };
+        Violation { path, message: format!("{what} is not JSON: {e}") }
+    });
+    let read = reader.draft.finish(reader.numbers, reader.names);
+    match fault {
+        None => read,
+        Some(fault) => {
+            let mut violations = read.err().unwrap_or_default();
+            violations.push_last(fault);
+            Err(violations)
+        }
+    }
+}
+
+/// What stands in place of a value, quoted, such as NaN.
+fn refused_word(text: &str, error: &serde_json::Error) -> Option<String> {
+    let said = error.to_string();
+    if !["expected value", "expected ident", "invalid number"].iter().any(|kind| said.starts_with(kind)) {
+        return None;
+    }
+    // Both count from 1, and the column in bytes.
+    let line = text.split('\n').nth(error.line().checked_sub(1)?)?;
+    let at = error.column().checked_sub(1)?;
+    let part = |b: &&u8| b.is_ascii_alphanumeric() || b"_+-.".contains(b);
+    let before = line.as_bytes().get(..at)?.iter().rev().take_while(part).count();
+    let behind = line.as_bytes().get(at..)?.iter().take_while(part).count();
+    line.get(at - before..at + behind).filter(|word| !word.is_empty()).map(quote)
 }
 
 struct Reader<'a> {
     draft: Draft<'a>,
     numbers: Numbers,
     names: Spelling,
+    stopped: Stopped,
+}
+
+/// The path that was being read when the JSON broke off.
+#[derive(Default)]
+struct Stopped(Option<String>);
+
+impl Stopped {
+    /// Notes the path of a failed reading. The innermost one is the first to know.
+    fn at<T, E>(&mut self, read: Result<T, E>, path: impl FnOnce() -> String) -> Result<T, E> {
+        read.inspect_err(|_| {
+            self.0.get_or_insert_with(path);
+        })
+    }
 }
 
 /// A field of the body or of a span: its accepted spellings and whether it must be there.
@@ -176,40 +223,36 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Reader { draft, numbers, names } = self.0;
+        let Reader { draft, numbers, names, stopped } = self.0;
         let mut keys = Keys::new(&BODY);
         while let Some(key) = map.next_key::<String>()? {
             let Key::Field(i, spelling) = keys.key("", &key, &mut draft.violations) else {
-                map.next_value::<IgnoredAny>()?;
+                stopped.at(map.next_value::<IgnoredAny>(), || path_part(&key))?;
                 continue;
             };
-            let target = match i {
-                0 => {
-                    names.app_spans = spelling;
-                    map.next_value_seed(Spans { draft, path: spelling })?;
-                    continue;
-                }
+            if i == 0 {
+                names.app_spans = spelling;
+                let spans = Spans { draft, stopped, path: spelling };
+                let read = map.next_value_seed(spans);
+                stopped.at(read, || spelling.to_owned())?;
+                continue;
+            }
+            let value = Scalar::read(stopped.at(map.next_value::<&RawValue>(), || spelling.to_owned())?);
+            let read = match i {
                 1 => {
                     names.max_iteration = spelling;
-                    &mut numbers.max_iteration
+                    value.int(false).map(|v| numbers.max_iteration = v)
                 }
                 2 => {
                     names.network_delay_us = spelling;
-                    &mut numbers.network_delay_us
+                    value.int(false).map(|v| numbers.network_delay_us = v)
                 }
-                3 => &mut numbers.host_clock_offset_us,
-                _ => {
-                    match map.next_value_seed(Value)?.flag() {
-                        Ok(explain) => numbers.explain = explain,
-                        Err(fault) => draft.violations.push(spelling, fault),
-                    }
-                    continue;
-                }
+                3 => value.int(false).map(|v| numbers.host_clock_offset_us = v),
+                _ => value.flag().map(|v| numbers.explain = v),
             };
-            *target = map.next_value_seed(Value)?.int(false).unwrap_or_else(|fault| {
+            if let Err(fault) = read {
                 draft.violations.push(spelling, fault);
-                None
-            });
+            }
         }
         keys.finish("", &mut draft.violations);
         Ok(())
@@ -219,6 +262,7 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
 /// The list of spans.
 struct Spans<'r, 'a> {
     draft: &'r mut Draft<'a>,
+    stopped: &'r mut Stopped,
     path: &'static str,
 }
 
@@ -255,13 +299,17 @@ impl<'de> Visitor<'de> for Spans<'_, '_> {
         let begin = self.draft.violations.list.len();
         let mut count = 0;
         while count < self.draft.max_spans() {
-            let path = format!("{}[{count}]", self.path);
-            if items.next_element_seed(OneSpan { draft: self.draft, path })?.is_none() {
+            let path = || format!("{}[{count}]", self.path);
+            let span = OneSpan { draft: self.draft, stopped: self.stopped, path: path() };
+            let read = items.next_element_seed(span);
+            if self.stopped.at(read, path)?.is_none() {
                 break;
             }
             count += 1;
         }
-        while items.next_element::<IgnoredAny>()?.is_some() {
+        while let read = items.next_element::<IgnoredAny>()
+            && self.stopped.at(read, || format!("{}[{count}]", self.path))?.is_some()
+        {
             count += 1;
         }
         self.draft.span_count(self.path, count, begin);
@@ -272,6 +320,7 @@ impl<'de> Visitor<'de> for Spans<'_, '_> {
 /// One span.
 struct OneSpan<'r, 'a> {
     draft: &'r mut Draft<'a>,
+    stopped: &'r mut Stopped,
     path: String,
 }
 
@@ -303,160 +352,48 @@ impl<'de> Visitor<'de> for OneSpan<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let OneSpan { draft, path } = self;
-        let prefix = format!("{path}.");
-        let mut keys = Keys::new(&SPAN);
         let mut span = SpanDraft::default();
-        while let Some(key) = map.next_key::<String>()? {
-            let Key::Field(i, name) = keys.key(&prefix, &key, &mut draft.violations) else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            let value = map.next_value_seed(Value)?;
-            let required = SPAN[i].required;
-            let read = match i {
-                0 => value.text(required).map(|v| span.trace_id = v),
-                1 => value.text(required).map(|v| span.span_id = v),
-                2 => value.text(required).map(|v| span.parent_span_id = v),
-                3 => value.kind().map(|v| span.span_kind = v),
-                4 => value.int(required).map(|v| span.start_time_us = v),
-                5 => value.int(required).map(|v| span.end_time_us = v),
-                6 => value.text(required).map(|v| span.name = v),
-                7 => value.text(required).map(|v| span.app_service = v),
-                _ => value.text(required).map(|v| span.app_instance = v),
-            };
-            if let Err(fault) = read {
-                draft.violations.push(format!("{prefix}{name}"), fault);
-            }
-        }
-        keys.finish(&prefix, &mut draft.violations);
+        let OneSpan { draft, stopped, path } = self;
+        let read = read_span(&mut map, &path, &mut span, draft, stopped);
+        // What came of a span before the JSON broke off is checked too.
         draft.span(&path, span);
-        Ok(())
+        read
     }
 }
 
-/// A JSON value as far as a field can use it.
-enum Scalar {
-    Null,
-    Bool(bool),
-    Int(i64),
-    /// An integer beyond i64.
-    Large(u64),
-    Float(f64),
-    Text(String),
-    List,
-    Object,
-}
-
-impl Scalar {
-    fn what(&self) -> &'static str {
-        match self {
-            Scalar::Null => "null",
-            Scalar::Bool(_) => "a boolean",
-            Scalar::Int(_) | Scalar::Large(_) | Scalar::Float(_) => "a number",
-            Scalar::Text(_) => "a string",
-            Scalar::List => "a list",
-            Scalar::Object => "an object",
+fn read_span<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    path: &str,
+    span: &mut SpanDraft,
+    draft: &mut Draft<'_>,
+    stopped: &mut Stopped,
+) -> Result<(), A::Error> {
+    let prefix = format!("{path}.");
+    let mut keys = Keys::new(&SPAN);
+    while let Some(key) = map.next_key::<String>()? {
+        let Key::Field(i, name) = keys.key(&prefix, &key, &mut draft.violations) else {
+            stopped.at(map.next_value::<IgnoredAny>(), || format!("{prefix}{}", path_part(&key)))?;
+            continue;
+        };
+        let value = Scalar::read(stopped.at(map.next_value::<&RawValue>(), || format!("{prefix}{name}"))?);
+        let required = SPAN[i].required;
+        let read = match i {
+            0 => value.text(required).map(|v| span.trace_id = v),
+            1 => value.text(required).map(|v| span.span_id = v),
+            2 => value.text(required).map(|v| span.parent_span_id = v),
+            3 => value.kind().map(|v| span.span_kind = v),
+            4 => value.int(required).map(|v| span.start_time_us = v),
+            5 => value.int(required).map(|v| span.end_time_us = v),
+            6 => value.text(required).map(|v| span.name = v),
+            7 => value.text(required).map(|v| span.app_service = v),
+            _ => value.text(required).map(|v| span.app_instance = v),
+        };
+        if let Err(fault) = read {
+            draft.violations.push(format!("{prefix}{name}"), fault);
         }
     }
-
-    fn null<T>(required: bool) -> Result<Option<T>, String> {
-        if required { Err("required".to_owned()) } else { Ok(None) }
-    }
-
-    fn text(self, required: bool) -> Result<Option<String>, String> {
-        match self {
-            Scalar::Text(text) => Ok(Some(text)),
-            Scalar::Null => Self::null(required),
-            other => Err(format!("{}, a string is expected", other.what())),
-        }
-    }
-
-    fn int(self, required: bool) -> Result<Option<i64>, String> {
-        match self {
-            Scalar::Null => Self::null(required),
-            Scalar::Int(value) => Ok(Some(value)),
-            Scalar::Large(value) => Err(format!("{value} is more than {}", i64::MAX)),
-            Scalar::Float(value) if value.fract() == 0.0 && value.abs() <= EXACT_FLOAT => {
-                Ok(Some(value as i64))
-            }
-            Scalar::Float(value) => Err(format!("{value:?} is not an exact integer")),
-            Scalar::Text(text) => match decimal(&text) {
-                Some(value) => Ok(Some(value)),
-                None => Err(format!("{} is not an integer", quote(&text))),
-            },
-            other => Err(format!("{}, an integer is expected", other.what())),
-        }
-    }
-
-    /// An optional flag; null is absent, and absent is false.
-    fn flag(self) -> Result<bool, String> {
-        match self {
-            Scalar::Null => Ok(false),
-            Scalar::Bool(set) => Ok(set),
-            other => Err(format!("{}, true or false is expected", other.what())),
-        }
-    }
-
-    fn kind(self) -> Result<Option<i64>, String> {
-        match self {
-            Scalar::Text(text) => match SpanKind::from_name(&text) {
-                Some(kind) => Ok(Some(kind as i64)),
-                None => Scalar::Text(text).int(true).map_err(|fault| format!("{fault}: {KINDS}")),
-            },
-            other => other.int(true),
-        }
-    }
-}
-
-/// A quoted integer as proto3 JSON has it: a JSON integer between quotes, and nothing else.
-fn decimal(text: &str) -> Option<i64> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let plain = digits == "0" || (digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0'));
-    if plain { text.parse().ok() } else { None }
-}
-
-/// Reads any value as a [`Scalar`].
-struct Value;
-
-impl<'de> DeserializeSeed<'de> for Value {
-    type Value = Scalar;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Scalar, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Value {
-    type Value = Scalar;
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-    fn visit_unit<E>(self) -> Result<Scalar, E> {
-        Ok(Scalar::Null)
-    }
-    fn visit_bool<E>(self, set: bool) -> Result<Scalar, E> {
-        Ok(Scalar::Bool(set))
-    }
-    fn visit_i64<E>(self, value: i64) -> Result<Scalar, E> {
-        Ok(Scalar::Int(value))
-    }
-    fn visit_u64<E>(self, value: u64) -> Result<Scalar, E> {
-        Ok(i64::try_from(value).map_or(Scalar::Large(value), Scalar::Int))
-    }
-    fn visit_f64<E>(self, value: f64) -> Result<Scalar, E> {
-        Ok(Scalar::Float(value))
-    }
-    fn visit_str<E>(self, value: &str) -> Result<Scalar, E> {
-        Ok(Scalar::Text(value.to_owned()))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Scalar, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Scalar::List)
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Scalar, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Scalar::Object)
-    }
+    keys.finish(&prefix, &mut draft.violations);
+    Ok(())
 }
 
 #[cfg(test)]

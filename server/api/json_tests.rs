@@ -3,8 +3,9 @@
 
 use super::*;
 use crate::{
+    api::validate::KINDS,
     config::{Limits, Tracing},
-    flow::AppSpan,
+    flow::{AppSpan, SpanKind},
 };
 
 /// A good span; `CHANGE` in a case stands for further keys.
@@ -107,10 +108,21 @@ fn integers() {
         ("-1", "-1 is less than 0"),
         ("\"-1\"", "-1 is less than 0"),
         ("1.5", "1.5 is not an exact integer"),
-        ("1e300", "1e300 is not an exact integer"),
+        ("1e300", "1e300 is more than 9223372036854775807"),
+        ("1e999", "1e999 is more than 9223372036854775807"),
+        ("-1e999", "-1e999 is less than -9223372036854775808"),
+        ("1e-999", ""),
+        ("1.5e-999999999999999999999", ""),
+        ("9223372036854775807.0", "9223372036854775807.0 is not an exact integer"),
+        ("18446744073709551616", "18446744073709551616 is more than 9223372036854775807"),
+        ("-9223372036854775809", "-9223372036854775809 is less than -9223372036854775808"),
         ("9007199254740994.0", "9007199254740994.0 is not an exact integer"),
         ("18446744073709551615", "18446744073709551615 is more than 9223372036854775807"),
-        ("99999999999999999999", "1e20 is not an exact integer"),
+        ("99999999999999999999", "99999999999999999999 is more than 9223372036854775807"),
+        (
+            "12345678901234567890123456789012345678901",
+            "1234567890123456789012345678901234567890… is more than 9223372036854775807",
+        ),
         // The original takes booleans for 0 and 1, and blanks around the digits.
         ("true", "a boolean, an integer is expected"),
         ("\" 5 \"", "\" 5 \" is not an integer"),
@@ -119,7 +131,8 @@ fn integers() {
         ("\"+5\"", "\"+5\" is not an integer"),
         ("\"05\"", "\"05\" is not an integer"),
         ("\"\"", "\"\" is not an integer"),
-        ("\"9223372036854775808\"", "\"9223372036854775808\" is not an integer"),
+        ("\"-\"", "\"-\" is not an integer"),
+        ("\"9223372036854775808\"", "9223372036854775808 is more than 9223372036854775807"),
         ("[1]", "a list, an integer is expected"),
         ("{\"a\": 1}", "an object, an integer is expected"),
     ] {
@@ -229,19 +242,97 @@ fn bodies_that_are_no_object() {
         (b"\"x\"", "the body is a string, a JSON object is expected"),
         (b"true", "the body is a boolean, a JSON object is expected"),
         (b"{", "the body is not JSON: EOF while parsing an object at line 1 column 1"),
-        (b"{\"app_spans\":\n nope}", "the body is not JSON: expected ident at line 2 column 3"),
-        (b"{} x", "the body is not JSON: trailing characters at line 1 column 4"),
-        (b"{\"max_iteration\": NaN}", "the body is not JSON: expected value at line 1 column 19"),
+        (b"NaN", "the body is not JSON: expected value at line 1 column 1"),
         (b"{\"a\": \"\xff\"}", "the body is not UTF-8: invalid byte at offset 7"),
-        (
-            b"{\"max_iteration\": \"\\ud800\"}",
-            "the body is not JSON: unexpected end of hex escape at line 1 column 26",
-        ),
     ] {
         assert_eq!(faults(body), [expected], "{}", String::from_utf8_lossy(body));
     }
     let deep = format!("{{\"app_spans\": {}", "[".repeat(100_000));
     assert_eq!(faults(deep.as_bytes()).len(), 1);
+}
+
+/// What JSON's grammar allows and no field holds is a fault like any other.
+#[test]
+fn halves_of_surrogate_pairs() {
+    const FAULT: &str = "a surrogate (\\ud800 to \\udfff) without its other half";
+    for value in [r#""\ud800""#, r#""a\udc00b""#, r#""\ud800\ud800""#, r#""\ud83dx""#] {
+        check_field("trace_id", value, FAULT);
+        check_field("name", value, FAULT);
+    }
+    check_field("end_time_us", r#""\ud800""#, "a string, an integer is expected");
+    check_field("span_kind", r#""\ud800""#, "a string, an integer is expected");
+    check_key(r#""explain": "\ud800""#, &["explain: a string, true or false is expected"]);
+    check_key(r#""y": "\ud800""#, &["y: unknown field"]);
+}
+
+/// What is no JSON is told with its path, after all that was found before it.
+#[test]
+fn where_the_json_breaks_off() {
+    for (body, expected) in [
+        (
+            "{\"app_spans\":\n nope}",
+            &["app_spans: \"nope\" is not JSON: expected ident at line 2 column 3"][..],
+        ),
+        (
+            r#"{"max_iteration": NaN}"#,
+            &["max_iteration: \"NaN\" is not JSON: expected value at line 1 column 19"],
+        ),
+        (
+            r#"{"explain": -Infinity}"#,
+            &["explain: \"-Infinity\" is not JSON: invalid number at line 1 column 14"],
+        ),
+        (
+            r#"{"y": [NaN]}"#,
+            &["y: unknown field", "y: \"NaN\" is not JSON: expected value at line 1 column 8"],
+        ),
+        (
+            r#"{"max_iteration": 0, "app_spans": [{"trace_id": 1, "start_time_us": -1, "x": 1, "end_time_us": 1.}]}"#,
+            &[
+                "app_spans[0].trace_id: a number, a string is expected",
+                "app_spans[0].x: unknown field",
+                "app_spans[0].start_time_us: -1 is less than 0",
+                "max_iteration: 0 is less than 1",
+                "app_spans[0].end_time_us: \"1.\" is not JSON: invalid number at line 1 column 98",
+            ],
+        ),
+        (
+            r#"{"app_spans": [1, 2, {"\ud800": 1}]}"#,
+            &[
+                "app_spans[0]: a number, an object is expected",
+                "app_spans[1]: a number, an object is expected",
+                "app_spans[2]: this is not JSON: unexpected end of hex escape at line 1 column 30",
+            ],
+        ),
+        (
+            r#"{"app_spans": [1, 2, 3, 4, NaN]}"#,
+            &[
+                "app_spans[0]: a number, an object is expected",
+                "app_spans[1]: a number, an object is expected",
+                "app_spans[2]: a number, an object is expected",
+                "app_spans[4]: \"NaN\" is not JSON: expected value at line 1 column 28",
+            ],
+        ),
+        (
+            r#"{"app_spans": [], "max_iteration": 7"#,
+            &[
+                "app_spans: at least 1 span is required",
+                "the body is not JSON: EOF while parsing an object at line 1 column 36",
+            ],
+        ),
+        (
+            r#"{"APP_SPANS": [{"trace_id": "a"#,
+            &["APP_SPANS[0].trace_id: this is not JSON: EOF while parsing a string at line 1 column 30"],
+        ),
+        ("{} x", &["app_spans: required", "the body is not JSON: trailing characters at line 1 column 4"]),
+    ] {
+        assert_eq!(faults(body.as_bytes()), expected, "{body}");
+    }
+    // However many there are.
+    let body = format!("{{{} \"z\": é}}", "\"y\": 1, ".repeat(1000));
+    let violations = read(body.as_bytes()).unwrap_err();
+    assert_eq!((violations.list.len(), violations.more), (100, 902));
+    assert_eq!(violations.list[99].path, "z");
+    assert_eq!(violations.list[99].message, "this is not JSON: expected value at line 1 column 8008");
 }
 
 #[test]

@@ -68,7 +68,12 @@ impl<'a> Waiting<'a> {
         let before = waiting.fetch_add(1, Ordering::Relaxed);
         let counted = Waiting(waiting);
         if before >= max {
-            return Err(ApiError::Busy(format!("{max} requests wait already (limits.max_waiting)")));
+            let wait = match max {
+                0 => "no request may wait for a place".to_owned(),
+                1 => "1 request waits already".to_owned(),
+                max => format!("{max} requests wait already"),
+            };
+            return Err(ApiError::Busy(format!("{wait} (limits.max_waiting)")));
         }
         Ok(counted)
     }
@@ -99,10 +104,17 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_is_bounded_in_number_and_time() {
-        let full = gate(0, 60_000);
-        let _place = full.enter().await.unwrap();
-        let shed = full.enter().await.unwrap_err();
-        assert_eq!(shed.to_string(), "the server is busy: 0 requests wait already (limits.max_waiting)");
+        for (max_waiting, message) in [
+            (0, "no request may wait for a place"),
+            (1, "1 request waits already"),
+            (2, "2 requests wait already"),
+        ] {
+            let full = gate(max_waiting, 60_000);
+            let _place = full.enter().await.unwrap();
+            full.waiting.store(max_waiting as usize, Ordering::Relaxed);
+            let shed = full.enter().await.unwrap_err();
+            assert_eq!(shed.to_string(), format!("the server is busy: {message} (limits.max_waiting)"));
+        }
 
         let slow = gate(1, 1);
         let _place = slow.enter().await.unwrap();

@@ -11,6 +11,7 @@
 //! | `batch` | many questions on one stream |
 //! | `pieces` | what a streamed answer is: work, and the messages that it sends |
 //! | [`json`] | strict reading of the REST body |
+//! | `scalar` | one value of it |
 //! | [`validate`] | what a request may say, the same for both doors |
 //! | `core` | from a request to a completion and its answer, the same for every call |
 //! | [`mod@answer`] | the completed trace as the documented answer |
@@ -19,6 +20,7 @@
 //! | [`limits`] | the gate that bounds completions at work |
 //! | [`readiness`] | whether the store answers, with hysteresis |
 //! | `first_bytes` | cuts connections that never say anything |
+//! | `unread` | reads what is left of a request that is answered early |
 //! | [`proto`] | generated from the contract |
 
 pub mod answer;
@@ -35,10 +37,12 @@ mod pieces;
 pub mod proto;
 pub mod readiness;
 mod rest;
+mod scalar;
 mod scope;
 pub mod server;
 mod stream;
 mod supervise;
+mod unread;
 pub mod validate;
 
 pub use error::ApiError;

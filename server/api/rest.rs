@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::{
     answer, core::Core, error::ApiError, json as request_json, proto::CompleteTraceResponse, scope::Scope,
-    validate::Violations,
+    supervise::shown, validate::Violations,
 };
 use crate::store::FlowStore;
 
@@ -28,6 +28,7 @@ pub(super) async fn complete<S: FlowStore>(
     body: Body,
 ) -> Response<Body> {
     let answer = async {
+        plain(&headers)?;
         let bytes = read(&headers, body, core.limits().max_request_bytes).await?;
         let read = move |rules: super::Rules<'_>| request_json::body(&bytes, rules);
         core.complete(&scope, content_length(&headers), read, |answer| print(&answer)).await
@@ -36,6 +37,20 @@ pub(super) async fn complete<S: FlowStore>(
         scope.failed(&error, None);
         error.response(&scope.request_id)
     })
+}
+
+/// Refuses a body that is compressed.
+fn plain(headers: &HeaderMap) -> Result<(), ApiError> {
+    for value in headers.get_all(header::CONTENT_ENCODING) {
+        let codings = String::from_utf8_lossy(value.as_bytes());
+        let mut codings = codings.split(',').map(str::trim);
+        if let Some(coding) =
+            codings.find(|coding| !matches!(coding.to_ascii_lowercase().as_str(), "" | "identity"))
+        {
+            return Err(ApiError::UnsupportedEncoding(shown(coding)));
+        }
+    }
+    Ok(())
 }
 
 fn content_length(headers: &HeaderMap) -> usize {

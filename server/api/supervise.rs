@@ -9,7 +9,7 @@ use std::{
 use axum::{
     body::Body,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
     response::Response,
 };
@@ -85,13 +85,20 @@ pub(super) async fn supervise(
     let method = door.method(request.uri().path());
     let time = supervision.time(request.headers());
     let scope = Scope::new(supervision.ids.next(), door.name(), method.unwrap_or("unknown"), time);
-    let answer = match method {
-        None => {
-            let error = ApiError::UnknownPath(shown_path(request.uri().path()));
+    let wrong_type = if door == Door::Grpc { other_than_grpc(request.headers()) } else { None };
+    // Who does not speak gRPC could not read its errors.
+    let speaks = if wrong_type.is_some() { Door::Rest } else { door };
+    let answer = match (wrong_type, method) {
+        (Some(error), _) => {
             scope.failed(&error, None);
             Err(error)
         }
-        Some(_) => {
+        (None, None) => {
+            let error = ApiError::UnknownPath(shown(request.uri().path()));
+            scope.failed(&error, None);
+            Err(error)
+        }
+        (None, Some(_)) => {
             request.extensions_mut().insert(Arc::clone(&scope));
             scope.bounded(async { Ok(next.run(request).await) }).await
         }
@@ -101,7 +108,7 @@ pub(super) async fn supervise(
             own_rejection(response, &scope, &supervision.limits)
         }
         Ok(response) => response,
-        Err(error) => door.error(&error, &scope.request_id),
+        Err(error) => speaks.error(&error, &scope.request_id),
     };
     if let Ok(id) = HeaderValue::from_str(&scope.request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -109,9 +116,34 @@ pub(super) async fn supervise(
     response
 }
 
-/// A path as messages show it.
-pub(super) fn shown_path(path: &str) -> String {
-    path.chars().take(200).collect()
+/// The middleware of gRPC services that are not supervised: refuses who speaks anything else.
+pub(super) async fn only_grpc(request: Request, next: Next) -> Response {
+    match other_than_grpc(request.headers()) {
+        Some(error) => Door::Rest.error(&error, ""),
+        None => next.run(request).await,
+    }
+}
+
+/// The error for a content type that is not gRPC's, which tonic would read as if it were.
+fn other_than_grpc(headers: &HeaderMap) -> Option<ApiError> {
+    if is_grpc(headers) {
+        return None;
+    }
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.map_or("(none)".into(), |kind| String::from_utf8_lossy(kind.as_bytes()));
+    Some(ApiError::UnsupportedType(shown(&kind)))
+}
+
+/// Whether a request says that it is gRPC.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    const GRPC: &[u8] = b"application/grpc";
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.as_bytes().get(..GRPC.len()));
+    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(GRPC))
+}
+
+/// A path or the value of a header, as messages show it.
+pub(super) fn shown(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 /// The contract's error in place of tonic's.

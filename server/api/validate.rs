@@ -59,11 +59,16 @@ impl Violations {
     }
 
     /// Puts a fault before those from `at` on.
-    fn insert(&mut self, at: usize, path: &str, message: String) {
+    fn insert(&mut self, at: usize, fault: Violation) {
         if self.list.len() >= MAX_VIOLATIONS && self.list.pop().is_some() {
             self.more += 1;
         }
-        self.list.insert(at.min(self.list.len()), Violation { path: path.to_owned(), message });
+        self.list.insert(at.min(self.list.len()), fault);
+    }
+
+    /// Adds the fault that ended the reading, which is told however many there are.
+    pub(super) fn push_last(&mut self, fault: Violation) {
+        self.insert(usize::MAX, fault);
     }
 
     /// The first faults, as many as have room in `budget` bytes of text, but at least one; the others
@@ -224,7 +229,7 @@ impl<'a> Draft<'a> {
             _ if count <= max => return,
             _ => format!("{count} spans, at most {max} are allowed (limits.max_app_spans)"),
         };
-        self.violations.insert(at, path, message);
+        self.violations.insert(at, Violation { path: path.to_owned(), message });
     }
 
     /// Checks the rest, and hands out what was read if nothing was wrong.

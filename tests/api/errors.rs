@@ -133,6 +133,33 @@ async fn invalid_requests() {
     );
 }
 
+/// What JSON cannot say has the path where it stands, and hides no other fault.
+#[tokio::test]
+async fn bodies_that_json_cannot_say() {
+    let server = start(Does::Nothing, |_| {}).await;
+    let begin = QUESTION.trim_end_matches('}').trim_end_matches(']').replace("\"t\"", "1");
+    let first = violation("app_spans[0].trace_id", "a number, a string is expected");
+    for (value, fault) in [
+        ("NaN", "\"NaN\" is not JSON: expected value at line 3 column 20"),
+        ("1e999", "1e999 is more than 9223372036854775807"),
+        ("18446744073709551616", "18446744073709551616 is more than 9223372036854775807"),
+    ] {
+        let reply = server.post(format!("{begin}],\n\"network_delay_us\":{value}}}")).await;
+        assert_eq!(reply.status, 400);
+        let violations = reply.json()["details"][1]["fieldViolations"].clone();
+        assert_eq!(violations, json!([first, violation("network_delay_us", fault)]), "{value}");
+    }
+    let reply = server.post(format!("{begin}, {{\"name\": \"\\ud800\", \"x\": 1}}]}}")).await;
+    let message = reply.json()["message"].as_str().unwrap().to_owned();
+    for fault in [
+        "app_spans[0].trace_id: a number, a string is expected; \
+         app_spans[1].name: a surrogate (\\ud800 to \\udfff) without its other half; app_spans[1].x: unknown field",
+        "app_spans[1].end_time_us: required",
+    ] {
+        assert!(message.contains(fault), "{message}");
+    }
+}
+
 #[tokio::test]
 async fn a_message_that_is_no_protobuf() {
     let server = start(Does::Nothing, |_| {}).await;
@@ -196,6 +223,60 @@ async fn compressed_messages() {
             (http::HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap())
         });
         check_reason(&Status::from_header_map(&map.collect()).unwrap(), "UNSUPPORTED_ENCODING");
+    }
+}
+
+#[tokio::test]
+async fn compressed_bodies() {
+    let server = start(Does::Nothing, |_| {}).await;
+    for (headers, encoding) in [
+        ("content-encoding: gzip\r\n", "gzip"),
+        ("content-encoding: identity, GZip\r\n", "GZip"),
+        ("content-encoding: identity\r\ncontent-encoding: br\r\n", "br"),
+    ] {
+        let reply = server.http("POST", REST_PATH, headers, [0x1f, 0x8b, 8, 0]).await;
+        let message = format!("messages compressed with {encoding} are not read");
+        check_rest(&reply, 415, "INVALID_POST_DATA", Code::Unimplemented, &message, "UNSUPPORTED_ENCODING");
+        assert_eq!(reply.header("accept-encoding"), Some("identity"));
+    }
+    let reply = server.http("POST", REST_PATH, "content-encoding: Identity\r\n", QUESTION).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+}
+
+#[tokio::test]
+async fn anything_but_grpc_at_the_path_of_a_grpc_service() {
+    let server = start(Does::Nothing, |_| {}).await;
+    for path in [
+        "/tracecompletion.v1.TraceCompletionService/CompleteTrace",
+        "/tracecompletion.v1.TraceCompletionService/StreamCompleteTrace",
+        "/tracecompletion.v1.TraceCompletionService/BatchCompleteTrace",
+        "/tracecompletion.v1.TraceCompletionService/Nope",
+        "/grpc.health.v1.Health/Check",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ] {
+        for (headers, kind) in [
+            ("content-type: application/json\r\n", "application/json"),
+            ("content-type: application/x-www-form-urlencoded\r\n", "application/x-www-form-urlencoded"),
+            ("content-type: text\r\n", "text"),
+            ("", "(none)"),
+        ] {
+            let reply = server.http("POST", path, headers, "{}").await;
+            let message = format!(
+                "content type {kind} is not read at the path of a gRPC service; over REST, POST JSON to {REST_PATH}"
+            );
+            let reason = "UNSUPPORTED_ENCODING";
+            check_rest(&reply, 415, "INVALID_POST_DATA", Code::Unimplemented, &message, reason);
+            assert_eq!(reply.header("x-request-id").is_some(), path.starts_with("/tracecompletion"));
+        }
+        for kind in ["application/grpc", "Application/gRPC+proto", "application/grpc;x=y"] {
+            let reply = server.http("POST", path, &format!("content-type: {kind}\r\n"), "").await;
+            assert_eq!(
+                (reply.status, reply.header("content-type")),
+                (200, Some("application/grpc")),
+                "{path}"
+            );
+        }
     }
 }
 

@@ -81,6 +81,8 @@ async fn max_concurrent_and_max_waiting() {
     let reply = server.post(QUESTION).await;
     assert_eq!((reply.status, reply.header("retry-after")), (429, Some("1")));
     assert_eq!(reply.json()["OPT_STATUS"], "SERVER_BUSY");
+    let message = "the server is busy: no request may wait for a place (limits.max_waiting)";
+    assert_eq!(reply.json()["message"], message);
     assert_eq!(reply.json()["details"][0]["retryDelay"], "1s");
     assert_eq!(reply.json()["details"][1]["reason"], "ERROR_REASON_SERVER_BUSY");
     let status = refused(&server).await;

@@ -8,6 +8,8 @@ mod explain;
 mod harness;
 mod health;
 mod limits;
+mod logs;
 mod openapi;
 mod shutdown;
 mod stream;
+mod unread;

@@ -104,6 +104,7 @@ async fn answers_and_errors_are_as_described() {
 
     check(&document, &server.post("{}").await);
     check(&document, &server.post("x".repeat(5 << 20)).await);
+    check(&document, &server.http("POST", REST_PATH, "content-encoding: gzip\r\n", QUESTION).await);
     for does in [
         Does::Truncate,
         Does::Panic,

@@ -42,8 +42,9 @@ const (
 	// There is no such method or path, or not with this HTTP method. Example:
 	// "no such path: /nope". UNIMPLEMENTED, HTTP 404 or 405.
 	ErrorReason_ERROR_REASON_UNKNOWN_METHOD ErrorReason = 4
-	// The message is compressed in a way that the server does not read. Example: "messages compressed
-	// with gzip are not read". UNIMPLEMENTED, gRPC only.
+	// The message is compressed in a way that the server does not read, or what comes to the path of a
+	// gRPC service is not gRPC. Example: "messages compressed with gzip are not read". UNIMPLEMENTED,
+	// HTTP 415.
 	ErrorReason_ERROR_REASON_UNSUPPORTED_ENCODING ErrorReason = 5
 	// The request is over a limit, which the message names. Example: "the body is over 4194304 bytes
 	// (limits.max_request_bytes)". RESOURCE_EXHAUSTED, HTTP 413. Trying again is of no use.

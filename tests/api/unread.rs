@@ -1,0 +1,258 @@
+//! Answers that are known before the request is read: none is lost, none waits for long.
+
+use std::time::{Duration, Instant};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use trace_completion::api::{Drained, REST_PATH};
+
+use crate::harness::{Does, PATIENCE, QUESTION, Server, read_all, start};
+
+/// Kinds of HTTP/2 frames, and flags of them.
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const PING: u8 = 6;
+const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// One request over HTTP/2, frame by frame: a library would hide the order in which things come.
+struct Stream {
+    connection: TcpStream,
+    /// What came of the answer.
+    head: bool,
+    body: Vec<u8>,
+    ended: bool,
+    reset: bool,
+}
+
+impl Stream {
+    /// Sends the head of a request with a body.
+    async fn post(server: &Server, path: &str, headers: &[(&str, &str)]) -> Stream {
+        let mut connection = server.connect().await;
+        connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        let mut stream = Stream { connection, head: false, body: Vec::new(), ended: false, reset: false };
+        stream.send(SETTINGS, 0, &[]).await;
+        // POST and http by their index in HPACK's table, all others as literals.
+        let mut block = vec![0x83, 0x86];
+        let mut literal = |name: &str, value: &str| {
+            block.push(0);
+            for text in [name, value] {
+                block.push(u8::try_from(text.len()).ok().filter(|length| *length < 127).unwrap());
+                block.extend(text.bytes());
+            }
+        };
+        literal(":path", path);
+        literal(":authority", "x");
+        headers.iter().for_each(|(name, value)| literal(name, value));
+        stream.send(HEADERS, END_HEADERS, &block).await;
+        stream
+    }
+
+    async fn send(&mut self, kind: u8, flags: u8, payload: &[u8]) {
+        let of_connection = [SETTINGS, PING].contains(&kind);
+        let mut frame = vec![0, 0, u8::try_from(payload.len()).unwrap(), kind, flags];
+        frame.extend([0, 0, 0, u8::from(!of_connection)]);
+        frame.extend(payload);
+        self.connection.write_all(&frame).await.unwrap();
+    }
+
+    /// Takes one frame in. Whether it is the answer to a ping.
+    async fn take(&mut self) -> bool {
+        let mut head = [0; 9];
+        self.connection.read_exact(&mut head).await.unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        self.connection.read_exact(&mut payload).await.unwrap();
+        let (kind, flags) = (head[3], head[4]);
+        match kind {
+            HEADERS => self.head = true,
+            DATA => self.body.extend(payload),
+            RST_STREAM => self.reset = true,
+            _ => {}
+        }
+        self.ended |= [HEADERS, DATA].contains(&kind) && flags & END_STREAM != 0;
+        kind == PING && flags & ACK != 0
+    }
+
+    /// Takes everything in that the server has to say now.
+    async fn catch_up(&mut self) {
+        // By the second answer the server has had its turn after the first.
+        for _ in 0..2 {
+            self.send(PING, 0, &[0; 8]).await;
+            while !self.take().await {}
+        }
+    }
+
+    async fn answered(&mut self) {
+        let answered = async {
+            while !self.ended {
+                self.take().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, answered).await.expect("no answer");
+    }
+}
+
+/// Sends a body of twenty bytes, one by one. Gives what was answered, if that came after all of them.
+async fn answer_after_the_body(server: &Server, path: &str, headers: &[(&str, &str)]) -> Option<String> {
+    let mut stream = Stream::post(server, path, headers).await;
+    for _ in 0..20 {
+        stream.catch_up().await;
+        if stream.head {
+            return None;
+        }
+        stream.send(DATA, 0, b" ").await;
+    }
+    stream.send(DATA, END_STREAM, b"").await;
+    stream.answered().await;
+    stream.catch_up().await;
+    assert!(!stream.reset, "the stream was reset after the answer");
+    Some(String::from_utf8(stream.body).unwrap())
+}
+
+#[tokio::test]
+async fn an_http2_answer_does_not_overtake_its_request() {
+    let server = start(Does::Nothing, |config| config.limits.max_request_bytes = 15).await;
+    let grpc = ("content-type", "application/grpc");
+    for (path, header, says) in [
+        ("/nope", ("x", "y"), "NOT_FOUND"),
+        ("/healthz", ("x", "y"), "NOT_ALLOW_METHOD"),
+        (REST_PATH, ("content-length", "20"), "limits.max_request_bytes"),
+        (REST_PATH, ("x", "y"), "limits.max_request_bytes"),
+        // Of a gRPC error everything is in the head.
+        ("/x.Y/Z", grpc, ""),
+        ("/tracecompletion.v1.TraceCompletionService/Nope", grpc, ""),
+    ] {
+        // A machine that stalls for longer than the server waits gets the answer before: then once more.
+        let mut answer = None;
+        for _ in 0..5 {
+            answer = answer_after_the_body(&server, path, &[header]).await;
+            if answer.is_some() {
+                break;
+            }
+        }
+        let answer = answer.unwrap_or_else(|| panic!("{path}: answered before the request was there"));
+        assert!(answer.contains(says), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_grpc_caller_that_keeps_its_side_open_is_answered() {
+    let server = start(Does::Nothing, |_| {}).await;
+    let start = Instant::now();
+    let mut stream = Stream::post(&server, "/x.Y/Z", &[("content-type", "application/grpc")]).await;
+    stream.answered().await;
+    assert!(start.elapsed() < Duration::from_secs(2), "the bound for the silent holds");
+}
+
+#[tokio::test]
+async fn a_stream_of_questions_is_left_alone() {
+    let server = start(Does::Nothing, |_| {}).await;
+    let path = "/tracecompletion.v1.TraceCompletionService/BatchCompleteTrace";
+    let mut stream = Stream::post(&server, path, &[("content-type", "application/grpc")]).await;
+    while !stream.head {
+        stream.take().await;
+    }
+    // An empty question, after the head of the answer.
+    stream.send(DATA, 0, &[0; 5]).await;
+    while stream.body.is_empty() {
+        stream.take().await;
+    }
+    let answer = String::from_utf8_lossy(&stream.body);
+    assert!(answer.contains("request: required"), "{answer:?}");
+    stream.send(DATA, END_STREAM, b"").await;
+    stream.answered().await;
+}
+
+/// Most clients write the whole request before they read.
+#[tokio::test]
+async fn an_http1_caller_writes_its_request_to_the_end() {
+    let server = start(Does::Nothing, |_| {}).await;
+    let size = 12 << 20;
+    let mut stream = server.connect().await;
+    let head = format!("POST {REST_PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&vec![b' '; size]).await.expect("all of the request is taken");
+    // And the connection goes on.
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    let answers = String::from_utf8(read_all(&mut stream).await).unwrap();
+    assert!(answers.starts_with("HTTP/1.1 413 "), "{answers}");
+    assert!(answers.contains("the body is over 4194304 bytes (limits.max_request_bytes)"), "{answers}");
+    assert!(answers.contains("HTTP/1.1 200 "), "{answers}");
+}
+
+/// Sends pieces of a body, with a pause between them, until there is an answer.
+async fn answer_meanwhile(server: &Server, path: &str, piece: usize, pause: Duration) -> String {
+    let (mut reader, mut writer) = server.connect().await.into_split();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n");
+    writer.write_all(head.as_bytes()).await.unwrap();
+    let piece = format!("{piece:x}\r\n{}\r\n", " ".repeat(piece));
+    let send = async {
+        while writer.write_all(piece.as_bytes()).await.is_ok() {
+            tokio::time::sleep(pause).await;
+        }
+        // The answer is there, or lost.
+        std::future::pending::<()>().await;
+    };
+    let mut status = [0; 12];
+    let answer = async {
+        tokio::select! {
+            read = reader.read_exact(&mut status) => read.unwrap(),
+            () = send => unreachable!(),
+        }
+    };
+    tokio::time::timeout(PATIENCE, answer).await.expect("no answer");
+    String::from_utf8(status.to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn who_sends_without_end_is_answered_meanwhile() {
+    let server = start(Does::Nothing, |config| config.limits.max_request_bytes = 1000).await;
+    // Over the bytes long before the time is up, and over the time long before the bytes are.
+    assert_eq!(answer_meanwhile(&server, "/nope", 1000, Duration::from_millis(1)).await, "HTTP/1.1 404");
+    let start = Instant::now();
+    assert_eq!(answer_meanwhile(&server, "/nope", 1, Duration::from_millis(20)).await, "HTTP/1.1 404");
+    assert!(start.elapsed() < Duration::from_secs(10), "the bound for all of the reading holds");
+}
+
+#[tokio::test]
+async fn a_body_that_will_be_thrown_away_is_not_asked_for() {
+    let server = start(Does::Nothing, |_| {}).await;
+    for (path, length, status) in [("/nope", 9, 404), (REST_PATH, 12 << 20, 413)] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+        );
+        assert_eq!(server.raw(head.as_bytes()).await.status, status);
+    }
+
+    // One that will be read is asked for, and what was asked for is read on.
+    let mut stream = server.connect().await;
+    let head = format!(
+        "POST {REST_PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\n\
+         content-length: {}\r\n\r\n",
+        QUESTION.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream.write_all(QUESTION.as_bytes()).await.unwrap();
+    assert!(read_all(&mut stream).await.starts_with(b"HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_shutdown_waits_for_the_rest_of_a_request_and_no_longer() {
+    let mut server = start(Does::Nothing, |_| {}).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"POST /nope HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
+    // Answered only after the connection before it is accepted.
+    assert_eq!(server.get("/healthz").await.status, 200);
+    server.stop();
+    assert!(read_all(&mut stream).await.starts_with(b"HTTP/1.1 404 "));
+    assert_eq!(server.ended().await, Drained { cut: 0 });
+}
