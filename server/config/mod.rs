@@ -268,6 +268,13 @@ mod tests {
         assert_eq!(toml::from_str::<Config>(&config.print()).unwrap(), config);
     }
 
+    /// There is no authentication: whoever can reach the port can read the flow log.
+    #[test]
+    fn nobody_elsewhere_is_served_unless_the_operator_says_so() {
+        let listen: SocketAddr = Config::default().server.listen.parse().unwrap();
+        assert!(listen.ip().is_loopback(), "{listen}");
+    }
+
     #[test]
     fn the_environment_sets_values_of_every_type() {
         let config = load(&[

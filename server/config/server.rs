@@ -8,7 +8,8 @@ use super::check::{Ranges, range};
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
-    /// Address and port of both doors. Default `0.0.0.0:20418`, the port of the original service.
+    /// Address and port of both doors. Default `127.0.0.1:20418`, the port of the original service: there is
+    /// neither TLS nor authentication, so that it takes a word to be reached from elsewhere.
     pub listen: String,
     /// Name of the region whose flow log this is: `_querier_region` of stored spans. Default empty.
     pub region_name: String,
@@ -29,7 +30,7 @@ pub struct Server {
 impl Default for Server {
     fn default() -> Self {
         Server {
-            listen: "0.0.0.0:20418".to_owned(),
+            listen: "127.0.0.1:20418".to_owned(),
             region_name: String::new(),
             ready_interval_ms: 2000,
             ready_timeout_ms: 2000,
