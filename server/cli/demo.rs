@@ -64,13 +64,18 @@ impl Demo {
 
         let begin = Instant::now();
         // Held to the end: dropping it ends the child, after the store has closed its connections.
-        let clickhouse = clickhouse::start(self.data_dir.clone(), None, None)?;
+        let mut clickhouse = clickhouse::start(self.data_dir.clone(), None, None)?;
         let (url, directory) = (clickhouse.http_url(), clickhouse.data_dir().display());
         print(&format!("clickhouse  {url} runs after {}, data in {directory}\n", ms(begin.elapsed())))?;
-        block_on(Threads::Many, self.show(&world, &body, &clickhouse))
+        block_on(Threads::Many, self.show(&world, &body, &mut clickhouse))
     }
 
-    async fn show(&self, world: &World, body: &str, clickhouse: &EmbeddedClickHouse) -> Result<(), Failure> {
+    async fn show(
+        &self,
+        world: &World,
+        body: &str,
+        clickhouse: &mut EmbeddedClickHouse,
+    ) -> Result<(), Failure> {
         let settings = clickhouse.store_settings();
         clickhouse.create_schema().await.map_err(Failure::work)?;
         print(&fill(world, &settings).await?)?;
@@ -82,7 +87,10 @@ impl Demo {
         let kept = match shown {
             Ok(()) if self.keep => {
                 print(&format!("Serving {url} until Ctrl-C.\n"))?;
-                signal().await.map_err(Failure::work)
+                tokio::select! {
+                    end = signal() => end.map_err(Failure::work),
+                    died = clickhouse::died(clickhouse) => Err(died),
+                }
             }
             end => end,
         };

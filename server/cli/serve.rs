@@ -53,8 +53,8 @@ impl Serve {
         }
         telemetry::init(&config.log).map_err(Failure::usage)?;
         // Held to the end: dropping it ends the child, after the store has closed its connections.
-        let _embedded = self.embedded(&mut config)?;
-        block_on(Threads::Many, serve(&config))
+        let mut embedded = self.embedded(&mut config)?;
+        block_on(Threads::Many, serve(&config, embedded.as_mut()))
     }
 
     fn config(&self) -> Result<Config, Failure> {
@@ -83,15 +83,32 @@ impl Serve {
     }
 }
 
-async fn serve(config: &Config) -> Result<(), Failure> {
+async fn serve(config: &Config, embedded: Option<&mut EmbeddedClickHouse>) -> Result<(), Failure> {
     let listen = &config.server.listen;
     let listener = TcpListener::bind(listen)
         .await
         .map_err(|e| Failure::Usage(format!("cannot listen on {listen}: {e}")))?;
     // Does not connect: a flow log that is not there yet costs readiness only.
     let store = Arc::new(ClickHouseStore::new(&config.store).map_err(Failure::usage)?);
-    api::run(listener, shutdown(), store, config).await.map_err(Failure::work)?;
-    Ok(())
+    let mut died = None;
+    let end = async {
+        tokio::select! {
+            // First: who ends a whole group of processes may end the child before it is asked to.
+            biased;
+            () = shutdown() => {}
+            failure = gone(embedded) => died = Some(failure),
+        }
+    };
+    api::run(listener, end, store, config).await.map_err(Failure::work)?;
+    died.map_or(Ok(()), Err)
+}
+
+/// Waits until the embedded ClickHouse is gone: for ever where there is none.
+async fn gone(embedded: Option<&mut EmbeddedClickHouse>) -> Failure {
+    match embedded {
+        Some(embedded) => clickhouse::died(embedded).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The first signal ends serving in good order. A second one does not wait for that.

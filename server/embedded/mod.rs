@@ -9,10 +9,12 @@
 //! | file | holds |
 //! |---|---|
 //! | [`library`] | where `libchdb.so` is, and how to get it |
+//! | [`Ended`] | how a child ended, and its last words |
 //! | `config_xml` | the two configuration files of the server |
 //! | `ffi` | the call into the library: the only unsafe code of the program |
 
 mod config_xml;
+mod ended;
 mod ffi;
 pub mod library;
 
@@ -28,6 +30,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use ended::Ended;
 pub use library::LibraryError;
 
 use crate::store::{FlowWriter, StoreError, StoreSettings, clickhouse::Compression};
@@ -116,6 +121,8 @@ pub struct EmbeddedClickHouse {
     run_dir: PathBuf,
     /// What goes when the server ends: configuration and logs of the run, or all of it.
     leftovers: Option<PathBuf>,
+    /// Logs stay for the reader of the error that names them.
+    keeps_logs: bool,
 }
 
 impl EmbeddedClickHouse {
@@ -180,6 +187,7 @@ impl EmbeddedClickHouse {
             run_dir: run_dir.clone(),
             // a failed start leaves its log for the reader of the error
             leftovers: None,
+            keeps_logs: false,
         };
         server.wait_until_ready(&log)?;
         server.leftovers = Some(if temporary { data_dir.to_owned() } else { run_dir });
@@ -208,7 +216,25 @@ impl EmbeddedClickHouse {
 
     /// The last lines that it logged, or with which query it crashed. It logs errors only.
     pub fn last_words(&self) -> String {
-        ["child.log", "server.log"].map(|log| last_words(&self.run_dir.join(log))).join(" | ")
+        ended::last_words(&self.run_dir)
+    }
+
+    /// Waits until the server ends although nobody asked it to, and says how. Its logs then stay where they
+    /// are, also when the rest of a temporary directory goes. Needs a runtime with I/O.
+    pub async fn ended(&mut self) -> io::Result<Ended> {
+        // before the first look, so that no end falls between look and wait
+        let mut children = signal(SignalKind::child())?;
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            // nobody sends any more only where the runtime ends
+            if children.recv().await.is_none() {
+                return Err(io::Error::other("the runtime ended"));
+            }
+        };
+        self.keeps_logs = true;
+        Ok(Ended { how: ended::how(status), words: self.last_words(), logs: self.run_dir.clone() })
     }
 
     /// Id of the child process.
@@ -245,7 +271,7 @@ impl EmbeddedClickHouse {
         loop {
             let ended = self.child.try_wait().map_err(|source| io_error("watch", log, source))?;
             if ended.is_some() {
-                let words = last_words(log);
+                let words = self.last_words();
                 return Err(if words.contains("Code: 76.") {
                     EmbeddedError::DirectoryInUse(self.data_dir.clone())
                 } else {
@@ -270,8 +296,10 @@ impl EmbeddedClickHouse {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(leftovers) = self.leftovers.take() {
-            let _ = fs::remove_dir_all(leftovers);
+        match self.leftovers.take() {
+            Some(leftovers) if self.keeps_logs => clear_but(&leftovers, &self.run_dir),
+            Some(leftovers) => drop(fs::remove_dir_all(leftovers)),
+            None => {}
         }
     }
 }
@@ -324,6 +352,20 @@ impl Ports {
     }
 }
 
+/// Removes what is in a directory, but for the directory `kept` somewhere in it. What cannot be removed stays.
+fn clear_but(directory: &Path, kept: &Path) {
+    if directory == kept {
+        return;
+    }
+    for path in fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if kept.starts_with(&path) {
+            clear_but(&path, kept);
+        } else {
+            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
+    }
+}
+
 fn temporary_dir() -> PathBuf {
     std::env::temp_dir().join(format!("trace-completion-clickhouse-{}", unique_name()))
 }
@@ -349,14 +391,4 @@ fn ping(port: u16) -> io::Result<bool> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(answer.windows(3).any(|window| window == b"Ok."))
-}
-
-fn last_words(log: &Path) -> String {
-    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    // a crash is told in many lines, of which the last of these has the signal, and the query if one was run
-    if let Some(line) = text.lines().rfind(|line| line.contains("Received signal")) {
-        return line.to_owned();
-    }
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" | ")
 }
