@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trace_completion::embedded::{EmbeddedClickHouse, EmbeddedError, Options};
+use trace_completion::embedded::{EmbeddedClickHouse, EmbeddedError, Options, library};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
 
@@ -202,6 +202,37 @@ fn a_clickhouse_that_dies_ends_the_program() {
         let logs = error.split("logs=").nth(1).unwrap().split(' ').next().unwrap();
         assert!(Path::new(logs).join("server.log").is_file(), "{error}");
         assert!(rest.iter().any(|line| line.starts_with("trace-completion: ")), "{rest:?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// A file that is cut off, one that is something else, and none at all.
+#[test]
+fn an_unusable_library_is_named_with_a_remedy_and_leaves_nothing_behind() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("unusable-{}", std::process::id()));
+    let (cut, temporary) = (folder.join("cut/libchdb.so"), folder.join("tmp"));
+    fs::create_dir_all(cut.parent().unwrap()).unwrap();
+    fs::create_dir_all(&temporary).unwrap();
+    let whole = fs::File::open(library::find().unwrap()).unwrap();
+    io::copy(&mut whole.take(20_000_000), &mut fs::File::create(&cut).unwrap()).unwrap();
+    let cut = cut.to_str().unwrap();
+    for (library, why) in
+        [(cut, "signal 7 (SIGBUS)"), ("/etc/passwd", "invalid ELF header"), ("/nope", "no such file")]
+    {
+        let refused = Command::new(PROGRAM)
+            .args(["serve", "--embedded", "--listen", "127.0.0.1:0"])
+            .env("TRACE_COMPLETION_LIBCHDB", library)
+            .env("TMPDIR", &temporary)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        for part in [library, why, "scripts/fetch-libchdb.sh"] {
+            assert!(said.contains(part), "{part} is not in: {said}");
+        }
+        assert!(!said.contains("/runs/"), "{said}");
+        assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "{said}");
     }
     fs::remove_dir_all(folder).unwrap();
 }

@@ -1,7 +1,7 @@
 //! How the child ended, for whoever has to find out why.
 
 use std::{
-    fmt, fs,
+    fs,
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::ExitStatus,
@@ -13,7 +13,7 @@ const LOGS: [&str; 2] = ["child.log", "server.log"];
 /// The end of a child that nobody had asked to end.
 #[derive(Clone, Debug)]
 pub struct Ended {
-    /// Exit code or signal, in words.
+    /// Exit code or signal: `signal 9 (SIGKILL)`.
     pub how: String,
     /// The last lines that it logged; empty if it said nothing.
     pub words: String,
@@ -21,22 +21,15 @@ pub struct Ended {
     pub logs: PathBuf,
 }
 
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let words = if self.words.is_empty() { "none" } else { &self.words };
-        write!(f, "{}; its logs are in {}, its last words: {words}", self.how, self.logs.display())
-    }
-}
-
-/// What the system says about the end of a process, in words.
+/// With what a process ended.
 pub(super) fn how(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("it ended with exit code {code}"),
+        (Some(code), _) => format!("exit code {code}"),
         (None, Some(signal)) => match name(signal) {
-            Some(name) => format!("it was ended by signal {signal} ({name})"),
-            None => format!("it was ended by signal {signal}"),
+            Some(name) => format!("signal {signal} ({name})"),
+            None => format!("signal {signal}"),
         },
-        (None, None) => "it ended".to_owned(),
+        (None, None) => "neither exit code nor signal".to_owned(),
     }
 }
 

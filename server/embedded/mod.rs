@@ -24,7 +24,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, Command, ExitCode, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
@@ -96,19 +96,34 @@ pub enum EmbeddedError {
     #[error("the data directory {} is in use by another server", .0.display())]
     DirectoryInUse(PathBuf),
     /// The child ended instead of answering.
-    #[error("the embedded ClickHouse ended at start; its last words in {}: {words}", log.display())]
+    #[error("the embedded ClickHouse ended at start with {how}{}; its last words: {}", place(.logs), or_none(.words))]
     EndedEarly {
-        /// File that holds its output.
-        log: PathBuf,
-        /// The end of that file.
+        /// Exit code or signal.
+        how: String,
+        /// The last lines that it logged.
         words: String,
+        /// The directory of its logs; `None` where it went with a temporary directory.
+        logs: Option<PathBuf>,
     },
     /// The child did not answer in time.
-    #[error("the embedded ClickHouse did not answer within {} s; see {}", START_TIMEOUT.as_secs(), log.display())]
+    #[error(
+        "the embedded ClickHouse did not answer within {} s{}; its last words: {}",
+        START_TIMEOUT.as_secs(), place(.logs), or_none(.words)
+    )]
     NotReady {
-        /// File that holds its output.
-        log: PathBuf,
+        /// The last lines that it logged.
+        words: String,
+        /// The directory of its logs; `None` where it went with a temporary directory.
+        logs: Option<PathBuf>,
     },
+}
+
+fn place(logs: &Option<PathBuf>) -> String {
+    logs.as_ref().map(|logs| format!("; its logs are in {}", logs.display())).unwrap_or_default()
+}
+
+fn or_none(words: &str) -> &str {
+    if words.is_empty() { "none" } else { words }
 }
 
 /// A running ClickHouse. Ends when dropped, or when this process ends in any way.
@@ -143,13 +158,13 @@ impl EmbeddedClickHouse {
                 Err(EmbeddedError::EndedEarly { .. }) if !fixed_ports && attempt < START_ATTEMPTS => {
                     attempt += 1
                 }
-                Err(error @ EmbeddedError::Io { .. }) => {
+                Err(error) => {
                     if temporary {
                         let _ = fs::remove_dir_all(&data_dir);
                     }
                     return Err(error);
                 }
-                result => return result,
+                Ok(server) => return Ok(server),
             }
         }
     }
@@ -184,13 +199,11 @@ impl EmbeddedClickHouse {
             http_port: ports.http,
             tcp_port: ports.tcp,
             data_dir: data_dir.to_owned(),
-            run_dir: run_dir.clone(),
-            // a failed start leaves its log for the reader of the error
-            leftovers: None,
+            leftovers: Some(if temporary { data_dir.to_owned() } else { run_dir.clone() }),
             keeps_logs: false,
+            run_dir,
         };
-        server.wait_until_ready(&log)?;
-        server.leftovers = Some(if temporary { data_dir.to_owned() } else { run_dir });
+        server.wait_until_ready(library, temporary)?;
         Ok(server)
     }
 
@@ -266,26 +279,43 @@ impl EmbeddedClickHouse {
         self.end();
     }
 
-    fn wait_until_ready(&mut self, log: &Path) -> Result<(), EmbeddedError> {
+    fn wait_until_ready(&mut self, library: &Path, temporary: bool) -> Result<(), EmbeddedError> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            let ended = self.child.try_wait().map_err(|source| io_error("watch", log, source))?;
-            if ended.is_some() {
-                let words = self.last_words();
-                return Err(if words.contains("Code: 76.") {
-                    EmbeddedError::DirectoryInUse(self.data_dir.clone())
-                } else {
-                    EmbeddedError::EndedEarly { log: log.to_owned(), words }
-                });
+            let ended = self.child.try_wait().map_err(|source| io_error("watch", &self.run_dir, source))?;
+            if let Some(status) = ended {
+                return Err(self.failed_start(status, library, temporary));
             }
             if answers_ping(self.http_port) {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(EmbeddedError::NotReady { log: log.to_owned() });
+                let (words, logs) = (self.last_words(), self.keep_logs_unless(temporary));
+                return Err(EmbeddedError::NotReady { words, logs });
             }
             thread::sleep(POLL);
         }
+    }
+
+    fn failed_start(&mut self, status: ExitStatus, library: &Path, temporary: bool) -> EmbeddedError {
+        let (how, words) = (ended::how(status), self.last_words());
+        let unusable = |why| LibraryError::Unusable { path: library.to_owned(), why }.into();
+        if status.code() == Some(NOT_LOADED.into()) {
+            unusable(words)
+        } else if ended::is_crash(status) {
+            // what it does until it is ready depends on nothing but its own file
+            unusable(format!("the start ended with {how}, last words: {}", or_none(&words)))
+        } else if words.contains("Code: 76.") {
+            EmbeddedError::DirectoryInUse(self.data_dir.clone())
+        } else {
+            EmbeddedError::EndedEarly { how, words, logs: self.keep_logs_unless(temporary) }
+        }
+    }
+
+    /// Where the logs stay for the reader of the error that names them.
+    fn keep_logs_unless(&mut self, temporary: bool) -> Option<PathBuf> {
+        self.keeps_logs = !temporary;
+        self.keeps_logs.then(|| self.run_dir.clone())
     }
 
     fn end(&mut self) {
@@ -312,20 +342,29 @@ impl Drop for EmbeddedClickHouse {
 
 /// What the program does under [`CHILD_COMMAND`]: serves until standard input closes.
 pub fn child_main(config: &Path) -> ExitCode {
-    let outcome =
-        library::find().map_err(|error| error.to_string()).and_then(|path| ffi::serve(&path, config));
-    if let Some(dir) = std::env::var_os(TEMPORARY_VARIABLE) {
-        // the parent does this too, unless it was killed
-        let _ = fs::remove_dir_all(dir);
-    }
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            let _ = writeln!(io::stderr(), "{message}");
-            ExitCode::FAILURE
+    let outcome = library::find()
+        .map_err(|error| ffi::Fault::NotLoaded(error.to_string()))
+        .and_then(|path| ffi::serve(&path, config));
+    let fault = match outcome {
+        Ok(()) => {
+            if let Some(dir) = std::env::var_os(TEMPORARY_VARIABLE) {
+                // the parent does this too, unless it was killed; after a fault it reads the log first
+                let _ = fs::remove_dir_all(dir);
+            }
+            return ExitCode::SUCCESS;
         }
-    }
+        Err(fault) => fault,
+    };
+    let (message, code) = match fault {
+        ffi::Fault::NotLoaded(message) => (message, ExitCode::from(NOT_LOADED)),
+        ffi::Fault::Failed(message) => (message, ExitCode::FAILURE),
+    };
+    let _ = writeln!(io::stderr(), "{message}");
+    code
 }
+
+/// Exit code of a child that could not load the library.
+const NOT_LOADED: u8 = 3;
 
 /// Tells the child to remove this directory when it ends.
 const TEMPORARY_VARIABLE: &str = "TRACE_COMPLETION_EMBEDDED_TEMPORARY";
