@@ -6,7 +6,7 @@ use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
@@ -125,13 +125,27 @@ fn bad_flags() {
     assert!(help.status.success() && text(&help.stdout).contains("complete"));
 }
 
+/// Nothing is started before, such as a ClickHouse that would have to say something too.
 #[test]
 fn a_taken_port() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output =
-        program(&["serve", "--listen", &address]).env("TRACE_COMPLETION_LOG_LEVEL", "off").output().unwrap();
-    check(&output, 2, &format!("cannot listen on {address}: Address already in use"));
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = env::temp_dir().join(format!("trace-completion-cli-{}-taken", std::process::id()));
+    let folder = folder.to_str().unwrap();
+    for command in [
+        &["serve", "--listen", &address][..],
+        &["serve", "--embedded", "--listen", &address],
+        &["demo", "--listen", &address],
+        &["clickhouse", "--data-dir", folder, "--http-port", &port],
+        &["clickhouse", "--data-dir", folder, "--tcp-port", &port],
+    ] {
+        let line = format!("cannot listen on {address}: Address already in use");
+        check(&run(command), 2, &line);
+    }
+    let twice = ["clickhouse", "--data-dir", folder, "--http-port", "20418", "--tcp-port", "20418"];
+    check(&run(&twice), 2, "HTTP and the native protocol cannot both be on port 20418");
+    assert!(!Path::new(folder).exists());
 }
 
 #[test]

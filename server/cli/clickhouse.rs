@@ -22,10 +22,10 @@ pub(super) struct ClickHouse {
     #[arg(long)]
     data_dir: PathBuf,
     /// Port of HTTP on 127.0.0.1; a free one if not given.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     http_port: Option<u16>,
     /// Port of the native protocol on 127.0.0.1; a free one if not given.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     tcp_port: Option<u16>,
 }
 

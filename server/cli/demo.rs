@@ -2,7 +2,7 @@
 //! over it, and a caller at each of its doors.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,13 +13,15 @@ use clap::Args;
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::transport::Endpoint;
 
 use super::{
     Failure, Threads, block_on, clickhouse,
     complete::{ask, terminal},
-    print, signal, tree,
+    print,
+    serve::listen,
+    signal, tree,
 };
 use crate::{
     api::{self, REST_PATH, proto::CompleteTraceResponse},
@@ -62,25 +64,28 @@ impl Demo {
         let log = Log { level: "warn".to_owned(), ..Log::default() };
         telemetry::init(&log).map_err(Failure::usage)?;
 
+        // Before all that takes time, and has to be undone where the port is taken.
+        let listener = listen(&self.listen.to_string())?;
         let begin = Instant::now();
         // Held to the end: dropping it ends the child, after the store has closed its connections.
         let mut clickhouse = clickhouse::start(self.data_dir.clone(), None, None)?;
         let (url, directory) = (clickhouse.http_url(), clickhouse.data_dir().display());
         print(&format!("clickhouse  {url} runs after {}, data in {directory}\n", ms(begin.elapsed())))?;
-        block_on(Threads::Many, self.show(&world, &body, &mut clickhouse))
+        block_on(Threads::Many, self.show(&world, &body, listener, &mut clickhouse))
     }
 
     async fn show(
         &self,
         world: &World,
         body: &str,
+        listener: TcpListener,
         clickhouse: &mut EmbeddedClickHouse,
     ) -> Result<(), Failure> {
         let settings = clickhouse.store_settings();
         clickhouse.create_schema().await.map_err(Failure::work)?;
         print(&fill(world, &settings).await?)?;
 
-        let server = Server::start(self.listen, &settings).await?;
+        let server = Server::start(listener, &settings).await?;
         let url = format!("http://{}", server.address);
         print(&format!("server      {url} serves gRPC and REST\n"))?;
         let shown = self.complete(world, body, &url).await;
@@ -156,10 +161,8 @@ struct Server {
 }
 
 impl Server {
-    async fn start(listen: SocketAddr, settings: &StoreSettings) -> Result<Server, Failure> {
-        let listener = TcpListener::bind(listen)
-            .await
-            .map_err(|e| Failure::Usage(format!("cannot listen on {listen}: {e}")))?;
+    async fn start(listener: TcpListener, settings: &StoreSettings) -> Result<Server, Failure> {
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(Failure::work)?;
         let address = listener.local_addr().map_err(Failure::work)?;
         let store = Arc::new(ClickHouseStore::new(settings).map_err(Failure::usage)?);
         let config = Config { store: settings.clone(), ..Config::default() };

@@ -1,9 +1,8 @@
 //! `serve`: the server.
 
-use std::{env, path::PathBuf, process, sync::Arc};
+use std::{env, net::TcpListener, path::PathBuf, process, sync::Arc};
 
 use clap::Args;
-use tokio::net::TcpListener;
 use tracing::{info, warn};
 
 use super::{Failure, Threads, block_on, clickhouse, print, signal};
@@ -52,9 +51,11 @@ impl Serve {
             return print("the configuration is valid\n");
         }
         telemetry::init(&config.log).map_err(Failure::usage)?;
+        // Before all that takes time, and has to be undone where the port is taken.
+        let listener = listen(&config.server.listen)?;
         // Held to the end: dropping it ends the child, after the store has closed its connections.
         let mut embedded = self.embedded(&mut config)?;
-        block_on(Threads::Many, serve(&config, embedded.as_mut()))
+        block_on(Threads::Many, serve(&config, listener, embedded.as_mut()))
     }
 
     fn config(&self) -> Result<Config, Failure> {
@@ -83,11 +84,20 @@ impl Serve {
     }
 }
 
-async fn serve(config: &Config, embedded: Option<&mut EmbeddedClickHouse>) -> Result<(), Failure> {
-    let listen = &config.server.listen;
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|e| Failure::Usage(format!("cannot listen on {listen}: {e}")))?;
+/// Opens the port, without a runtime. Callers that come before the server serves wait in the kernel's queue.
+pub(super) fn listen(address: &str) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address);
+    listener
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(|e| Failure::Usage(format!("cannot listen on {address}: {e}")))
+}
+
+async fn serve(
+    config: &Config,
+    listener: TcpListener,
+    embedded: Option<&mut EmbeddedClickHouse>,
+) -> Result<(), Failure> {
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(Failure::work)?;
     // Does not connect: a flow log that is not there yet costs readiness only.
     let store = Arc::new(ClickHouseStore::new(&config.store).map_err(Failure::usage)?);
     let mut died = None;

@@ -95,6 +95,9 @@ pub enum EmbeddedError {
     /// Another server runs on the data directory.
     #[error("the data directory {} is in use by another server", .0.display())]
     DirectoryInUse(PathBuf),
+    /// Both ports are given, and the same.
+    #[error("HTTP and the native protocol cannot both be on port {0}")]
+    SamePort(u16),
     /// The child ended instead of answering.
     #[error("the embedded ClickHouse ended at start with {how}{}; its last words: {}", place(.logs), or_none(.words))]
     EndedEarly {
@@ -145,6 +148,7 @@ impl EmbeddedClickHouse {
     /// `spawn_blocking`.
     pub fn start(options: Options) -> Result<Self, EmbeddedError> {
         let library = library::find()?;
+        let mut ports = Ports::choose(&options)?;
         let temporary = options.data_dir.is_none();
         let data_dir = options.data_dir.clone().unwrap_or_else(temporary_dir);
         fs::create_dir_all(&data_dir).map_err(|source| io_error("make", &data_dir, source))?;
@@ -153,9 +157,9 @@ impl EmbeddedClickHouse {
 
         let mut attempt = 1;
         loop {
-            let ports = Ports::choose(&options)?;
             match Self::start_once(&options, &library, &data_dir, ports, temporary) {
                 Err(EmbeddedError::EndedEarly { .. }) if !fixed_ports && attempt < START_ATTEMPTS => {
+                    ports = Ports::choose(&options)?;
                     attempt += 1
                 }
                 Err(error) => {
@@ -377,18 +381,30 @@ struct Ports {
 
 impl Ports {
     fn choose(options: &Options) -> Result<Self, EmbeddedError> {
-        // both listeners are held until both ports are known, so that the ports differ
-        let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let port = |listener: io::Result<TcpListener>| {
-            listener
-                .and_then(|listener| listener.local_addr())
+        if let (Some(http), Some(tcp)) = (options.http_port, options.tcp_port)
+            && http == tcp
+        {
+            return Err(EmbeddedError::SamePort(http));
+        }
+        // A ClickHouse of somebody else on a given port would answer for the one that cannot start there. All
+        // listeners are held until both ports are known, so that a free one is not one of the given.
+        let http = options.http_port.map(listen).transpose()?;
+        let tcp = options.tcp_port.map(listen).transpose()?;
+        let (http, tcp) = (http.map_or_else(|| listen(0), Ok)?, tcp.map_or_else(|| listen(0), Ok)?);
+        let port = |listener: &TcpListener| {
+            let address = listener.local_addr();
+            address
                 .map(|address| address.port())
                 .map_err(|source| EmbeddedError::Io { doing: "find a free port".to_owned(), source })
         };
-        let (http, tcp) = (port(http)?, port(tcp)?);
-        Ok(Self { http: options.http_port.unwrap_or(http), tcp: options.tcp_port.unwrap_or(tcp) })
+        Ok(Self { http: port(&http)?, tcp: port(&tcp)? })
     }
+}
+
+fn listen(port: u16) -> Result<TcpListener, EmbeddedError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address)
+        .map_err(|source| EmbeddedError::Io { doing: format!("cannot listen on {address}"), source })
 }
 
 /// Removes what is in a directory, but for the directory `kept` somewhere in it. What cannot be removed stays.
