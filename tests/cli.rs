@@ -152,7 +152,11 @@ fn a_taken_port() {
 fn configuration() {
     check(&run(&["serve", "--config", "/nope.toml"]), 2, "/nope.toml: No such file");
     let unknown = Scratch::new("unknown.toml", "[limits]\nmax_streams = 5\nfoo = 1\n");
-    check(&run(&["serve", "--config", unknown.path()]), 2, "unknown.toml:3:1: unknown field `foo`");
+    check(
+        &run(&["serve", "--config", unknown.path()]),
+        2,
+        "unknown.toml:3:1: limits.foo: no such key; there are",
+    );
     let range = Scratch::new("range.toml", "[limits]\nmax_streams = 0\n");
     check(
         &run(&["serve", "--check-config", "--config", range.path()]),
