@@ -77,8 +77,8 @@ impl Config {
         if let Err(e) = server.listen.parse::<SocketAddr>() {
             return fault("server.listen", format!("{:?} is no address and port: {e}", server.listen));
         }
-        if let Err(e) = log.level.parse::<tracing_subscriber::EnvFilter>() {
-            return fault("log.level", format!("{:?}: {e}", log.level));
+        if let Err(problem) = log.check() {
+            return fault("log.level", problem);
         }
         store
             .validate()
@@ -226,12 +226,27 @@ mod tests {
             ("TRACE_COMPLETION_TRACING_MAX_ITERATION", "0", "tracing.max_iteration: 0 is not in 1 to 10000"),
             ("TRACE_COMPLETION_SERVER_LISTEN", "x", "server.listen: \"x\" is no address and port"),
             ("TRACE_COMPLETION_LOG_LEVEL", "a=b=c", "log.level: \"a=b=c\""),
+            (
+                "TRACE_COMPLETION_LOG_LEVEL",
+                "warning",
+                "log.level: \"warning\" is no level; there are off, error, ",
+            ),
+            ("TRACE_COMPLETION_LOG_LEVEL", "info,loud", "log.level: \"loud\" is no level"),
+            ("TRACE_COMPLETION_LOG_LEVEL", "", "log.level: \"\" is no level"),
+            ("TRACE_COMPLETION_LOG_LEVEL", "hyper=loud", "log.level: \"hyper=loud\""),
             ("TRACE_COMPLETION_STORE_URL", "tcp://x", "store.url: does not begin with http:// or https://"),
             ("TRACE_COMPLETION_STORE_URL", "http://me:hunter2@x", "store.url: holds a user; use store.user"),
             ("TRACE_COMPLETION_STORE_KEYS_PER_QUERY", "0", "store.keys_per_query: 0 is not between 1 and"),
         ] {
             let fault = load(&[(name, value)]).unwrap_err();
             assert!(fault.starts_with(expected), "{fault}");
+        }
+    }
+
+    #[test]
+    fn levels_and_directives_are_taken() {
+        for level in ["off", "WARN", "info,trace_completion=debug", "hyper=off, trace"] {
+            assert!(load(&[("TRACE_COMPLETION_LOG_LEVEL", level)]).is_ok(), "{level}");
         }
     }
 
