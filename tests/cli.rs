@@ -13,6 +13,8 @@ use std::{
     time::Duration,
 };
 
+use trace_completion::embedded::library::PATH_VARIABLE;
+
 /// Nothing in these tests may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
@@ -181,6 +183,22 @@ fn configuration() {
         assert!(printed.contains(expected), "{printed}");
     }
     assert!(!printed.contains("hunter2"), "{printed}");
+}
+
+/// Variables that are no keys, because they are of other meaning, and one that is none by mistake.
+#[test]
+fn variables_that_are_no_keys() {
+    let mut checked = program(&["serve", "--check-config"]);
+    for name in ["TRACE_COMPLETION_PROGRAM", "TRACE_COMPLETION_TEST_KEEPS", PATH_VARIABLE] {
+        checked.env(name, "x");
+    }
+    let checked = checked.env("TRACE_COMPLETION_CONFIG", "").output().unwrap();
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+    for name in ["TRACE_COMPLETION_LIMIT_MAX_STREAMS", "TRACE_COMPLETION_NOPE"] {
+        let refused = program(&["serve", "--check-config"]).env(name, "3").output().unwrap();
+        let hint = "no such key; that of limits.max_streams is TRACE_COMPLETION_LIMITS_MAX_STREAMS";
+        check(&refused, 2, &format!("environment variable {name}: {hint}"));
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use tonic::transport::Endpoint;
 
-use super::{Failure, Threads, block_on, explain, print, tree};
+use super::{Failure, Threads, block_on, config_file, explain, print, tree};
 use crate::{
     api::{
         Rules, answer, json,
@@ -122,8 +122,8 @@ impl Complete {
 
     /// As a server with this configuration would complete it.
     fn complete_alone(&self) -> Result<CompleteTraceResponse, Failure> {
-        let file = self.config.clone().or_else(|| env::var_os("TRACE_COMPLETION_CONFIG").map(PathBuf::from));
-        let mut config = Config::load(file.as_deref(), env::vars_os()).map_err(Failure::usage)?;
+        let mut config =
+            Config::load(config_file(&self.config).as_deref(), env::vars_os()).map_err(Failure::usage)?;
         if let Some(url) = &self.clickhouse_url {
             config.store.url.clone_from(url);
         }

@@ -22,15 +22,19 @@ mod serve;
 pub mod tree;
 
 use std::{
+    env,
     ffi::OsString,
     fmt,
     future::Future,
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 
 use clap::{Parser, Subcommand, error::ErrorKind};
+
+use crate::config::CONFIG_VARIABLE;
 
 /// Completes an APM trace with the system and network spans that DeepFlow recorded around it.
 #[derive(Parser, Debug)]
@@ -143,6 +147,12 @@ enum Threads {
     One,
     /// One for each processor.
     Many,
+}
+
+/// The configuration file: that of the flag, or that of the environment, where an empty name is none.
+fn config_file(flag: &Option<PathBuf>) -> Option<PathBuf> {
+    let variable = || env::var_os(CONFIG_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
+    flag.clone().or_else(variable)
 }
 
 /// Waits for SIGTERM or SIGINT.

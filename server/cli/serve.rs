@@ -5,7 +5,7 @@ use std::{env, net::TcpListener, path::PathBuf, process, sync::Arc};
 use clap::Args;
 use tracing::{info, warn};
 
-use super::{Failure, Threads, block_on, clickhouse, print, signal};
+use super::{Failure, Threads, block_on, clickhouse, config_file, print, signal};
 use crate::{
     api,
     config::Config,
@@ -18,8 +18,8 @@ use crate::{
 #[derive(Args, Debug)]
 pub(super) struct Serve {
     /// Configuration file (TOML). Each key can also be set in the environment: limits.max_streams is
-    /// TRACE_COMPLETION_LIMITS_MAX_STREAMS.
-    #[arg(long, env = "TRACE_COMPLETION_CONFIG")]
+    /// TRACE_COMPLETION_LIMITS_MAX_STREAMS, and the file is TRACE_COMPLETION_CONFIG.
+    #[arg(long)]
     config: Option<PathBuf>,
     /// Address and port of both doors (server.listen).
     #[arg(long)]
@@ -59,7 +59,8 @@ impl Serve {
     }
 
     fn config(&self) -> Result<Config, Failure> {
-        let mut config = Config::load(self.config.as_deref(), env::vars_os()).map_err(Failure::usage)?;
+        let mut config =
+            Config::load(config_file(&self.config).as_deref(), env::vars_os()).map_err(Failure::usage)?;
         if let Some(listen) = &self.listen {
             config.server.listen.clone_from(listen);
         }
