@@ -239,3 +239,26 @@ fn complete_says_what_is_wrong() {
     check(&run(&["complete", "--server", &url, "--file", good.path()]), 1, "Connection refused");
     check(&run(&["complete", "--server", "tcp://x", "--file", good.path()]), 2, "an http:// URL is expected");
 }
+
+/// What the program shows on a terminal of 70 columns (of util-linux's `script`), with these variables.
+fn on_a_terminal(variables: &[(&str, &str)]) -> String {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/demo-shop.json");
+    let command = format!("stty rows 24 cols 70 && '{PROGRAM}' replay '{}'", case.display());
+    let mut script = Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]).env_clear().stdin(Stdio::null());
+    script.env("PATH", env::var_os("PATH").unwrap()).envs(variables.iter().copied());
+    let output = script.output().expect("util-linux has `script`");
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    text(&output.stdout)
+}
+
+#[test]
+fn a_tree_is_as_wide_as_the_terminal() {
+    let widest = |shown: &str| shown.lines().map(|line| line.trim_end().chars().count()).max().unwrap();
+    let dumb = on_a_terminal(&[("TERM", "dumb")]);
+    assert!(!dumb.contains('\x1b'), "{dumb}");
+    assert!((60..=70).contains(&widest(&dumb)), "{dumb}");
+    let wide = on_a_terminal(&[("TERM", "dumb"), ("COLUMNS", "110")]);
+    assert!((100..=110).contains(&widest(&wide)), "{wide}");
+    assert!(on_a_terminal(&[("TERM", "xterm")]).contains("\x1b[1;"));
+}

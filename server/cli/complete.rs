@@ -5,7 +5,7 @@ use std::{
     env,
     error::Error,
     fs,
-    io::{self, IsTerminal, Read},
+    io::{self, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,7 +13,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use tonic::transport::Endpoint;
 
-use super::{Failure, Threads, block_on, config_file, explain, print, tree};
+use super::{Failure, Threads, block_on, config_file, explain, print, terminal, tree};
 use crate::{
     api::{
         Rules, answer, json,
@@ -171,7 +171,7 @@ impl Show {
     pub(super) fn answer(self, answer: &CompleteTraceResponse) -> Result<(), Failure> {
         match self.format {
             Format::Tree => {
-                let style = terminal();
+                let style = terminal::style();
                 print(&tree::draw(answer, style))?;
                 if self.explain { print(&explain::explain(answer, style)) } else { Ok(()) }
             }
@@ -226,11 +226,4 @@ fn with_causes(error: &dyn Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// How the terminal wants it: `COLUMNS` wide, coloured unless `NO_COLOR` says otherwise.
-pub(super) fn terminal() -> tree::Style {
-    let width = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    tree::Style { width: width.unwrap_or(120), colour: io::stdout().is_terminal() && !plain }
 }

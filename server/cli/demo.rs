@@ -17,11 +17,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::transport::Endpoint;
 
 use super::{
-    Failure, Threads, block_on, clickhouse,
-    complete::{ask, terminal},
-    print,
-    serve::listen,
-    signal, tree,
+    Failure, Threads, block_on, clickhouse, complete::ask, print, serve::listen, signal, terminal, tree,
 };
 use crate::{
     api::{self, REST_PATH, proto::CompleteTraceResponse},
@@ -123,7 +119,7 @@ impl Demo {
         let groups = groups::groups(spans);
         check(&answer, &groups)?;
         let remarks: Vec<tree::Remark> = groups.iter().map(|&group| remark(group)).collect();
-        print(&tree::draw_with(&answer, terminal(), "group", &remarks))?;
+        print(&tree::draw_with(&answer, terminal::style(), "group", &remarks))?;
         print(&legend(&groups))?;
         let again = if self.keep { url } else { "http://127.0.0.1:20418" };
         print(&how_to_ask(again, self.keep))

@@ -9,6 +9,7 @@
 //! | `schema` | `schema`: the tables of the flow log |
 //! | `complete` | `complete`: asks a server, or completes without one, and may record it |
 //! | `replay` | `replay`: runs a recorded completion again |
+//! | `terminal` | how wide the terminal is, and whether it takes colours |
 //! | [`tree`] | draws an answer for `complete`, `replay` and `demo` |
 //! | [`explain`] | says why an answer looks as it does |
 
@@ -19,6 +20,7 @@ pub mod explain;
 mod replay;
 mod schema;
 mod serve;
+mod terminal;
 pub mod tree;
 
 use std::{
