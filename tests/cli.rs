@@ -17,6 +17,8 @@ use trace_completion::embedded::library::PATH_VARIABLE;
 
 /// Nothing in these tests may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A question of the right form.
+const QUESTION: &str = r#"{"app_spans": [{"trace_id": "", "span_id": "", "parent_span_id": "", "span_kind": 0, "start_time_us": 0, "end_time_us": 0}]}"#;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
 
 fn program(arguments: &[&str]) -> Command {
@@ -112,6 +114,16 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.child.kill().ok();
         self.child.wait().ok();
+    }
+}
+
+/// A child of a test, ended with it.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
     }
 }
 
@@ -229,15 +241,46 @@ fn complete_says_what_is_wrong() {
     check(&run(&["complete", "--file", "/nope.json"]), 2, "/nope.json: No such file");
     let bad = Scratch::new("bad.json", "{\"app_spans\": [{}], \"x\": 1}");
     check(&run(&["complete", "--file", bad.path()]), 2, "app_spans[0].trace_id: required; ");
-    let good = Scratch::new(
-        "good.json",
-        r#"{"app_spans": [{"trace_id": "", "span_id": "", "parent_span_id": "", "span_kind": 0, "start_time_us": 0, "end_time_us": 0}]}"#,
-    );
+    let good = Scratch::new("good.json", QUESTION);
     // A port that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
     check(&run(&["complete", "--server", &url, "--file", good.path()]), 1, "Connection refused");
+    let said = text(&run(&["complete", "--server", &url, "--file", good.path()]).stderr);
+    assert_eq!(said.matches("connect error").count(), 1, "{said}");
     check(&run(&["complete", "--server", "tcp://x", "--file", good.path()]), 2, "an http:// URL is expected");
+}
+
+/// A server of another kind, and one that says nothing.
+#[test]
+fn complete_says_what_does_not_answer() {
+    let question = Scratch::new("question.json", QUESTION);
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", other.local_addr().unwrap());
+    let answers = thread::spawn(move || {
+        let (mut stream, _) = other.accept().unwrap();
+        write!(stream, "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").unwrap();
+        // Until the client goes, so that it reads this rather than a reset.
+        stream.read_to_end(&mut Vec::new()).ok();
+    });
+    let output = run(&["complete", "--server", &url, "--file", question.path()]);
+    check(&output, 1, &format!("{url} does not answer as a Trace Completion server: "));
+    answers.join().unwrap();
+
+    // The kernel accepts, and nobody reads.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", mute.local_addr().unwrap());
+    let output = run(&["complete", "--server", &url, "--file", question.path(), "--timeout-ms", "50"]);
+    check(&output, 1, &format!("{url}: no answer within 50 ms (--timeout-ms)"));
+}
+
+#[test]
+fn a_server_listens_on_a_name() {
+    let mut server = program(&["serve", "--listen", "localhost:0"]).spawn().map(Ended).unwrap();
+    let log = BufReader::new(server.0.stderr.take().unwrap());
+    assert!(log.lines().map_while(Result::ok).any(|line| line.contains("listening")));
+    let nobody = run(&["serve", "--listen", "nobody.invalid:0"]);
+    check(&nobody, 2, "cannot listen on nobody.invalid:0: ");
 }
 
 /// What the program shows on a terminal of 70 columns (of util-linux's `script`), with these variables.

@@ -16,9 +16,7 @@ use serde_json::Value;
 use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::transport::Endpoint;
 
-use super::{
-    Failure, Threads, block_on, clickhouse, complete::ask, print, serve::listen, signal, terminal, tree,
-};
+use super::{Failure, Threads, ask::ask, block_on, clickhouse, print, serve::listen, signal, terminal, tree};
 use crate::{
     api::{self, REST_PATH, proto::CompleteTraceResponse},
     config::{Config, Log},
@@ -40,7 +38,7 @@ pub(super) struct Demo {
     keep: bool,
     /// Address and port of the server; a free port if not given.
     #[arg(long, default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    listen: String,
     /// Directory of ClickHouse; a temporary one if not given. serve --embedded can use it afterwards.
     #[arg(long)]
     data_dir: Option<PathBuf>,
@@ -61,7 +59,7 @@ impl Demo {
         telemetry::init(&log).map_err(Failure::usage)?;
 
         // Before all that takes time, and has to be undone where the port is taken.
-        let listener = listen(&self.listen.to_string())?;
+        let listener = listen(&self.listen)?;
         let begin = Instant::now();
         // Held to the end: dropping it ends the child, after the store has closed its connections.
         let mut clickhouse = clickhouse::start(self.data_dir.clone(), None, None)?;
@@ -102,8 +100,11 @@ impl Demo {
     async fn complete(&self, world: &World, body: &str, url: &str) -> Result<(), Failure> {
         let given = world.app_spans.len();
         let begin = Instant::now();
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(Failure::work)?.timeout(PATIENCE);
-        let answer = ask(endpoint, question::message(&world.app_spans)).await?;
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(Failure::work)?;
+        let answer = ask(endpoint, question::message(&world.app_spans));
+        let answer = tokio::time::timeout(PATIENCE, answer)
+            .await
+            .map_err(|_| Failure::work("gRPC: no answer in time"))??;
         let spans = answer.data.as_ref().map(|data| data.tracing.as_slice()).unwrap_or_default();
         let count = spans.len();
         print(&format!("gRPC        {given} spans asked, {count} answered in {}\n", ms(begin.elapsed())))?;

@@ -8,11 +8,13 @@
 //! | `demo` | `demo`: a trace to look at |
 //! | `schema` | `schema`: the tables of the flow log |
 //! | `complete` | `complete`: asks a server, or completes without one, and may record it |
+//! | `ask` | the question to a running server, for `complete` and `demo` |
 //! | `replay` | `replay`: runs a recorded completion again |
 //! | `terminal` | how wide the terminal is, and whether it takes colours |
 //! | [`tree`] | draws an answer for `complete`, `replay` and `demo` |
 //! | [`explain`] | says why an answer looks as it does |
 
+mod ask;
 mod clickhouse;
 mod complete;
 mod demo;

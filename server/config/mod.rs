@@ -19,7 +19,7 @@ pub mod log;
 pub mod server;
 pub mod tracing;
 
-use std::{ffi::OsString, fs, net::SocketAddr, path::Path};
+use std::{ffi::OsString, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -74,8 +74,8 @@ impl Config {
         limits.check_ranges()?;
         tracing.check_ranges()?;
         let fault = |key: &str, problem: String| Err(ConfigError::Value { key: key.to_owned(), problem });
-        if let Err(e) = server.listen.parse::<SocketAddr>() {
-            return fault("server.listen", format!("{:?} is no address and port: {e}", server.listen));
+        if let Err(problem) = server.check_listen() {
+            return fault("server.listen", problem);
         }
         if let Err(problem) = log.check() {
             return fault("log.level", problem);
@@ -159,7 +159,7 @@ mod tests {
     /// There is no authentication: whoever can reach the port can read the flow log.
     #[test]
     fn nobody_elsewhere_is_served_unless_the_operator_says_so() {
-        let listen: SocketAddr = Config::default().server.listen.parse().unwrap();
+        let listen: std::net::SocketAddr = Config::default().server.listen.parse().unwrap();
         assert!(listen.ip().is_loopback(), "{listen}");
     }
 
@@ -225,6 +225,10 @@ mod tests {
             ("TRACE_COMPLETION_LIMITS_MAX_STREAMS", "0", "limits.max_streams: 0 is not in 1 to 100000"),
             ("TRACE_COMPLETION_TRACING_MAX_ITERATION", "0", "tracing.max_iteration: 0 is not in 1 to 10000"),
             ("TRACE_COMPLETION_SERVER_LISTEN", "x", "server.listen: \"x\" is no address and port"),
+            ("TRACE_COMPLETION_SERVER_LISTEN", "localhost", "server.listen: \"localhost\" is no address"),
+            ("TRACE_COMPLETION_SERVER_LISTEN", ":20418", "server.listen: \":20418\" is no address"),
+            ("TRACE_COMPLETION_SERVER_LISTEN", "1.2.3:20418", "server.listen: \"1.2.3:20418\" is no address"),
+            ("TRACE_COMPLETION_SERVER_LISTEN", "localhost:66000", "server.listen: \"localhost:66000\" is no"),
             ("TRACE_COMPLETION_LOG_LEVEL", "a=b=c", "log.level: \"a=b=c\""),
             (
                 "TRACE_COMPLETION_LOG_LEVEL",

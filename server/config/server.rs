@@ -1,5 +1,7 @@
 //! The `[server]` table: where the server listens, and how it starts to serve and ends.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::check::{Ranges, range};
@@ -38,6 +40,24 @@ impl Default for Server {
             shutdown_delay_ms: 0,
             drain_timeout_ms: 10_000,
         }
+    }
+}
+
+impl Server {
+    /// Whether `listen` has the form of an address, or a host's name, and a port. Whether the name is known is
+    /// found out when it is listened on: a configuration can be checked elsewhere.
+    pub(super) fn check_listen(&self) -> Result<(), String> {
+        let named = || {
+            let (host, port) = self.listen.rsplit_once(':')?;
+            let is_name = host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
+            // only digits and dots is an address, and a wrong one
+            let has_letter = host.contains(|c: char| c.is_ascii_alphabetic());
+            (is_name && has_letter && port.parse::<u16>().is_ok()).then_some(())
+        };
+        if self.listen.parse::<SocketAddr>().is_ok() || named().is_some() {
+            return Ok(());
+        }
+        Err(format!("{:?} is no address and port, such as 127.0.0.1:20418 or localhost:20418", self.listen))
     }
 }
 
