@@ -24,8 +24,7 @@ pub enum TelemetryError {
 /// Sets up logs for the whole process, panics included. Once.
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
     let filter: EnvFilter = log.level.parse()?;
-    // Escapes are for people: a file or a collector of logs gets plain text.
-    let colour = io::stderr().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = takes_colour(&io::stderr());
     // A reader of the log that has gone is no reason to panic, as saying so on standard error would.
     let builder =
         fmt().with_env_filter(filter).with_ansi(colour).log_internal_errors(false).with_writer(io::stderr);
@@ -40,6 +39,13 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
         tracing::error!(message, place, "panic");
     }));
     Ok(())
+}
+
+/// Escapes are for people: a file or a collector of logs gets plain text, and so does a terminal that cannot
+/// show them, or whose owner does not want them.
+pub fn takes_colour(output: &impl IsTerminal) -> bool {
+    let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    output.is_terminal() && !unwanted && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")
 }
 
 /// The message of a panic.

@@ -6,15 +6,19 @@ use std::{
     env, fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::mpsc::{self, Receiver},
     thread,
     time::Duration,
 };
 
+use trace_completion::embedded::library::PATH_VARIABLE;
+
 /// Nothing in these tests may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// A question of the right form.
+const QUESTION: &str = r#"{"app_spans": [{"trace_id": "", "span_id": "", "parent_span_id": "", "span_kind": 0, "start_time_us": 0, "end_time_us": 0}]}"#;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
 
 fn program(arguments: &[&str]) -> Command {
@@ -113,6 +117,16 @@ impl Drop for Server {
     }
 }
 
+/// A child of a test, ended with it.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
 #[test]
 fn bad_flags() {
     check(&run(&[]), 2, "a command is required, see --help");
@@ -125,20 +139,38 @@ fn bad_flags() {
     assert!(help.status.success() && text(&help.stdout).contains("complete"));
 }
 
+/// Nothing is started before, such as a ClickHouse that would have to say something too.
 #[test]
 fn a_taken_port() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output =
-        program(&["serve", "--listen", &address]).env("TRACE_COMPLETION_LOG_LEVEL", "off").output().unwrap();
-    check(&output, 2, &format!("cannot listen on {address}: Address already in use"));
+    let port = taken.local_addr().unwrap().port().to_string();
+    let folder = env::temp_dir().join(format!("trace-completion-cli-{}-taken", std::process::id()));
+    let folder = folder.to_str().unwrap();
+    for command in [
+        &["serve", "--listen", &address][..],
+        &["serve", "--embedded", "--listen", &address],
+        &["demo", "--listen", &address],
+        &["clickhouse", "--data-dir", folder, "--http-port", &port],
+        &["clickhouse", "--data-dir", folder, "--tcp-port", &port],
+    ] {
+        let line = format!("cannot listen on {address}: Address already in use");
+        check(&run(command), 2, &line);
+    }
+    let twice = ["clickhouse", "--data-dir", folder, "--http-port", "20418", "--tcp-port", "20418"];
+    check(&run(&twice), 2, "HTTP and the native protocol cannot both be on port 20418");
+    assert!(!Path::new(folder).exists());
 }
 
 #[test]
 fn configuration() {
     check(&run(&["serve", "--config", "/nope.toml"]), 2, "/nope.toml: No such file");
     let unknown = Scratch::new("unknown.toml", "[limits]\nmax_streams = 5\nfoo = 1\n");
-    check(&run(&["serve", "--config", unknown.path()]), 2, "unknown.toml:3:1: unknown field `foo`");
+    check(
+        &run(&["serve", "--config", unknown.path()]),
+        2,
+        "unknown.toml:3:1: limits.foo: no such key; there are",
+    );
     let range = Scratch::new("range.toml", "[limits]\nmax_streams = 0\n");
     check(
         &run(&["serve", "--check-config", "--config", range.path()]),
@@ -163,6 +195,22 @@ fn configuration() {
         assert!(printed.contains(expected), "{printed}");
     }
     assert!(!printed.contains("hunter2"), "{printed}");
+}
+
+/// Variables that are no keys, because they are of other meaning, and one that is none by mistake.
+#[test]
+fn variables_that_are_no_keys() {
+    let mut checked = program(&["serve", "--check-config"]);
+    for name in ["TRACE_COMPLETION_PROGRAM", "TRACE_COMPLETION_TEST_KEEPS", PATH_VARIABLE] {
+        checked.env(name, "x");
+    }
+    let checked = checked.env("TRACE_COMPLETION_CONFIG", "").output().unwrap();
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+    for name in ["TRACE_COMPLETION_LIMIT_MAX_STREAMS", "TRACE_COMPLETION_NOPE"] {
+        let refused = program(&["serve", "--check-config"]).env(name, "3").output().unwrap();
+        let hint = "no such key; that of limits.max_streams is TRACE_COMPLETION_LIMITS_MAX_STREAMS";
+        check(&refused, 2, &format!("environment variable {name}: {hint}"));
+    }
 }
 
 #[test]
@@ -193,13 +241,67 @@ fn complete_says_what_is_wrong() {
     check(&run(&["complete", "--file", "/nope.json"]), 2, "/nope.json: No such file");
     let bad = Scratch::new("bad.json", "{\"app_spans\": [{}], \"x\": 1}");
     check(&run(&["complete", "--file", bad.path()]), 2, "app_spans[0].trace_id: required; ");
-    let good = Scratch::new(
-        "good.json",
-        r#"{"app_spans": [{"trace_id": "", "span_id": "", "parent_span_id": "", "span_kind": 0, "start_time_us": 0, "end_time_us": 0}]}"#,
-    );
+    let good = Scratch::new("good.json", QUESTION);
     // A port that was free a moment ago.
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let url = format!("http://{free}");
     check(&run(&["complete", "--server", &url, "--file", good.path()]), 1, "Connection refused");
+    let said = text(&run(&["complete", "--server", &url, "--file", good.path()]).stderr);
+    assert_eq!(said.matches("connect error").count(), 1, "{said}");
     check(&run(&["complete", "--server", "tcp://x", "--file", good.path()]), 2, "an http:// URL is expected");
+}
+
+/// A server of another kind, and one that says nothing.
+#[test]
+fn complete_says_what_does_not_answer() {
+    let question = Scratch::new("question.json", QUESTION);
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", other.local_addr().unwrap());
+    let answers = thread::spawn(move || {
+        let (mut stream, _) = other.accept().unwrap();
+        write!(stream, "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").unwrap();
+        // Until the client goes, so that it reads this rather than a reset.
+        stream.read_to_end(&mut Vec::new()).ok();
+    });
+    let output = run(&["complete", "--server", &url, "--file", question.path()]);
+    check(&output, 1, &format!("{url} does not answer as a Trace Completion server: "));
+    answers.join().unwrap();
+
+    // The kernel accepts, and nobody reads.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", mute.local_addr().unwrap());
+    let output = run(&["complete", "--server", &url, "--file", question.path(), "--timeout-ms", "50"]);
+    check(&output, 1, &format!("{url}: no answer within 50 ms (--timeout-ms)"));
+}
+
+#[test]
+fn a_server_listens_on_a_name() {
+    let mut server = program(&["serve", "--listen", "localhost:0"]).spawn().map(Ended).unwrap();
+    let log = BufReader::new(server.0.stderr.take().unwrap());
+    assert!(log.lines().map_while(Result::ok).any(|line| line.contains("listening")));
+    let nobody = run(&["serve", "--listen", "nobody.invalid:0"]);
+    check(&nobody, 2, "cannot listen on nobody.invalid:0: ");
+}
+
+/// What the program shows on a terminal of 70 columns (of util-linux's `script`), with these variables.
+fn on_a_terminal(variables: &[(&str, &str)]) -> String {
+    let case = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases/demo-shop.json");
+    let command = format!("stty rows 24 cols 70 && '{PROGRAM}' replay '{}'", case.display());
+    let mut script = Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]).env_clear().stdin(Stdio::null());
+    script.env("PATH", env::var_os("PATH").unwrap()).envs(variables.iter().copied());
+    let output = script.output().expect("util-linux has `script`");
+    assert!(output.status.success(), "{}", text(&output.stdout));
+    text(&output.stdout)
+}
+
+#[test]
+fn a_tree_is_as_wide_as_the_terminal() {
+    let widest = |shown: &str| shown.lines().map(|line| line.trim_end().chars().count()).max().unwrap();
+    let dumb = on_a_terminal(&[("TERM", "dumb")]);
+    assert!(!dumb.contains('\x1b'), "{dumb}");
+    assert!((60..=70).contains(&widest(&dumb)), "{dumb}");
+    let wide = on_a_terminal(&[("TERM", "dumb"), ("COLUMNS", "110")]);
+    assert!((100..=110).contains(&widest(&wide)), "{wide}");
+    assert!(on_a_terminal(&[("TERM", "xterm")]).contains("\x1b[1;"));
 }

@@ -3,17 +3,21 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
     time::{Duration, Instant},
 };
 
-use trace_completion::embedded::{EmbeddedClickHouse, EmbeddedError, Options};
+use trace_completion::embedded::{EmbeddedClickHouse, EmbeddedError, Options, library};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
 
 fn options() -> Options {
-    Options { executable: PathBuf::from(env!("CARGO_BIN_EXE_trace-completion")), ..Options::default() }
+    Options { executable: PathBuf::from(PROGRAM), ..Options::default() }
 }
 
 fn query(server: &EmbeddedClickHouse, sql: &str) -> String {
@@ -36,6 +40,28 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 fn is_running(process_id: u32) -> bool {
     // a zombie has an empty command line
     fs::read(format!("/proc/{process_id}/cmdline")).is_ok_and(|line| !line.is_empty())
+}
+
+/// A child of this test, ended with it.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+/// The one child of a process.
+fn child_of(parent: u32) -> String {
+    let parent = format!("PPid:\t{parent}\n");
+    let is_child = |process: &PathBuf| {
+        fs::read_to_string(process.join("status")).is_ok_and(|status| status.contains(&parent))
+    };
+    let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
+    let children: Vec<PathBuf> = processes.filter(is_child).collect();
+    let [child] = &children[..] else { panic!("{children:?}") };
+    child.file_name().unwrap().to_str().unwrap().to_owned()
 }
 
 #[test]
@@ -125,4 +151,88 @@ fn a_missing_executable_is_named() {
     let error = EmbeddedClickHouse::start(Options { executable: "/nowhere/tc".into(), ..Options::default() })
         .unwrap_err();
     assert!(error.to_string().contains("/nowhere/tc"), "{error}");
+}
+
+/// Nothing works without it, and it does not come back: whoever supervises the server starts both again.
+#[test]
+fn a_clickhouse_that_dies_ends_the_program() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("dies-{}", std::process::id()));
+    let serve = ["serve", "--embedded", "--listen", "127.0.0.1:0"];
+    for (command, started) in
+        [(&serve[..], " listening"), (&["demo", "--keep"], "until Ctrl-C"), (&["clickhouse"], "ready ")]
+    {
+        let mut program = Command::new(PROGRAM)
+            .args(command)
+            .arg("--data-dir")
+            .arg(&folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map(Ended)
+            .unwrap();
+        // What is said at both outputs, as it comes.
+        let (lines, said) = mpsc::channel();
+        let outputs: [Box<dyn Read + Send>; 2] =
+            [Box::new(program.0.stdout.take().unwrap()), Box::new(program.0.stderr.take().unwrap())];
+        for output in outputs {
+            let lines = lines.clone();
+            thread::spawn(move || {
+                BufReader::new(output).lines().map_while(Result::ok).try_for_each(|line| lines.send(line))
+            });
+        }
+        drop(lines);
+        let patience = Duration::from_secs(60);
+        while !said.recv_timeout(patience).unwrap().contains(started) {}
+
+        let child = child_of(program.0.id());
+        assert!(Command::new("sh").args(["-c", "kill -s KILL $0", &child]).status().unwrap().success());
+        // Until both outputs are closed: the program has ended then.
+        let mut rest = Vec::new();
+        loop {
+            match said.recv_timeout(patience) {
+                Ok(line) => rest.push(line),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("{command:?} goes on: {rest:?}"),
+            }
+        }
+        assert_eq!(program.0.wait().unwrap().code(), Some(1), "{rest:?}");
+        let errors: Vec<&String> = rest.iter().filter(|line| line.contains("ERROR")).collect();
+        let [error] = errors[..] else { panic!("{command:?}: {rest:?}") };
+        assert!(error.contains("signal 9 (SIGKILL)") && error.contains("last_words="), "{error}");
+        let logs = error.split("logs=").nth(1).unwrap().split(' ').next().unwrap();
+        assert!(Path::new(logs).join("server.log").is_file(), "{error}");
+        assert!(rest.iter().any(|line| line.starts_with("trace-completion: ")), "{rest:?}");
+    }
+    fs::remove_dir_all(folder).unwrap();
+}
+
+/// A file that is cut off, one that is something else, and none at all.
+#[test]
+fn an_unusable_library_is_named_with_a_remedy_and_leaves_nothing_behind() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("unusable-{}", std::process::id()));
+    let (cut, temporary) = (folder.join("cut/libchdb.so"), folder.join("tmp"));
+    fs::create_dir_all(cut.parent().unwrap()).unwrap();
+    fs::create_dir_all(&temporary).unwrap();
+    let whole = fs::File::open(library::find().unwrap()).unwrap();
+    io::copy(&mut whole.take(20_000_000), &mut fs::File::create(&cut).unwrap()).unwrap();
+    let cut = cut.to_str().unwrap();
+    for (library, why) in
+        [(cut, "signal 7 (SIGBUS)"), ("/etc/passwd", "invalid ELF header"), ("/nope", "no such file")]
+    {
+        let refused = Command::new(PROGRAM)
+            .args(["serve", "--embedded", "--listen", "127.0.0.1:0"])
+            .env("TRACE_COMPLETION_LIBCHDB", library)
+            .env("TMPDIR", &temporary)
+            .output()
+            .unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(2), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        for part in [library, why, "scripts/fetch-libchdb.sh"] {
+            assert!(said.contains(part), "{part} is not in: {said}");
+        }
+        assert!(!said.contains("/runs/"), "{said}");
+        assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0, "{said}");
+    }
+    fs::remove_dir_all(folder).unwrap();
 }

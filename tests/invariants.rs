@@ -168,7 +168,10 @@ fn nothing_that_serves_requests_writes() {
 fn only_the_doors_know_tonic_and_axum() {
     only_in(&["server/api/"], &["axum"]);
     // the callers of `complete` and `demo`
-    only_in(&["server/api/", "server/cli/complete.rs", "server/cli/demo.rs"], &["tonic"]);
+    only_in(
+        &["server/api/", "server/cli/ask.rs", "server/cli/complete.rs", "server/cli/demo.rs"],
+        &["tonic"],
+    );
 }
 
 #[test]

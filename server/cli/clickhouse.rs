@@ -3,9 +3,14 @@
 use std::{env, os::unix::process::parent_id, path::PathBuf, time::Duration};
 
 use clap::Args;
+use tracing::error;
 
 use super::{Failure, Threads, block_on, print, signal};
-use crate::embedded::{EmbeddedClickHouse, Options};
+use crate::{
+    config::Log,
+    embedded::{EmbeddedClickHouse, Ended, Options},
+    telemetry,
+};
 
 /// Time between two looks at whether the parent is still there.
 const PARENT_POLL: Duration = Duration::from_millis(200);
@@ -17,24 +22,26 @@ pub(super) struct ClickHouse {
     #[arg(long)]
     data_dir: PathBuf,
     /// Port of HTTP on 127.0.0.1; a free one if not given.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     http_port: Option<u16>,
     /// Port of the native protocol on 127.0.0.1; a free one if not given.
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     tcp_port: Option<u16>,
 }
 
 impl ClickHouse {
     pub(super) fn run(self) -> Result<(), Failure> {
         let parent = parent_id();
+        telemetry::init(&Log { level: "warn".to_owned(), ..Log::default() }).map_err(Failure::usage)?;
         let Self { data_dir, http_port, tcp_port } = self;
-        let server = start(Some(data_dir), http_port, tcp_port)?;
+        let mut server = start(Some(data_dir), http_port, tcp_port)?;
         let end = block_on(Threads::One, async {
             server.create_schema().await.map_err(Failure::work)?;
             print(&format!("ready {}\n", server.http_url()))?;
             tokio::select! {
                 end = signal() => end.map_err(Failure::work),
-                () = ended(parent) => Ok(()),
+                () = orphaned(parent) => Ok(()),
+                died = died(&mut server) => Err(died),
             }
         });
         server.stop();
@@ -53,9 +60,25 @@ pub(super) fn start(
     EmbeddedClickHouse::start(options).map_err(Failure::usage)
 }
 
+/// Waits until the embedded ClickHouse ends although nobody asked it to, which is an error at once: it does
+/// not come back, and nothing works without it.
+pub(super) async fn died(server: &mut EmbeddedClickHouse) -> Failure {
+    let url = server.http_url();
+    match server.ended().await {
+        Ok(Ended { how, words, logs }) => {
+            error!(url, how, last_words = words, logs = %logs.display(), "the embedded clickhouse is gone");
+            Failure::Work(format!(
+                "the embedded ClickHouse is gone: {how}; its logs are in {}",
+                logs.display()
+            ))
+        }
+        Err(e) => Failure::Work(format!("the embedded ClickHouse cannot be watched: {e}")),
+    }
+}
+
 /// Waits until the parent has ended: an orphan gets another one. Looked at rather than signalled, because
 /// the system's own signal for it comes when the parent's *thread* ends.
-async fn ended(parent: u32) {
+async fn orphaned(parent: u32) {
     while parent_id() == parent {
         tokio::time::sleep(PARENT_POLL).await;
     }

@@ -2,10 +2,8 @@
 //! shows the answer.
 
 use std::{
-    env,
-    error::Error,
-    fs,
-    io::{self, IsTerminal, Read},
+    env, fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -13,14 +11,11 @@ use std::{
 use clap::{Args, ValueEnum};
 use tonic::transport::Endpoint;
 
-use super::{Failure, Threads, block_on, explain, print, tree};
+use super::{Failure, Threads, ask::ask, block_on, config_file, explain, print, terminal, tree};
 use crate::{
     api::{
         Rules, answer, json,
-        proto::{
-            CompleteTraceRequest, CompleteTraceResponse,
-            trace_completion_service_client::TraceCompletionServiceClient,
-        },
+        proto::{CompleteTraceRequest, CompleteTraceResponse},
     },
     completion,
     config::{Config, Limits, Tracing},
@@ -29,8 +24,8 @@ use crate::{
     store::{ClickHouseStore, ReadContext},
 };
 
-/// Largest answer that is taken, in bytes: what a server sends at most unless it is told to send more.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
+/// Longest wait for a connection; `--timeout-ms` may be less.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
 /// The server that is asked unless told otherwise.
 const SERVER: &str = "http://127.0.0.1:20418";
@@ -112,18 +107,22 @@ impl Complete {
         let server = self.server.as_deref().unwrap_or(SERVER);
         let endpoint = Endpoint::from_shared(server.to_owned())
             .map_err(|e| Failure::Usage(format!("--server {server}: {e}")))?
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(Duration::from_millis(self.timeout_ms));
+            .connect_timeout(CONNECT_PATIENCE);
         if endpoint.uri().scheme_str() != Some("http") || endpoint.uri().host().is_none() {
             return Err(Failure::Usage(format!("--server {server}: an http:// URL is expected")));
         }
-        block_on(Threads::One, ask(endpoint, request))
+        let patience = Duration::from_millis(self.timeout_ms);
+        block_on(Threads::One, async {
+            tokio::time::timeout(patience, ask(endpoint, request)).await.map_err(|_| {
+                Failure::Work(format!("{server}: no answer within {} ms (--timeout-ms)", self.timeout_ms))
+            })?
+        })
     }
 
     /// As a server with this configuration would complete it.
     fn complete_alone(&self) -> Result<CompleteTraceResponse, Failure> {
-        let file = self.config.clone().or_else(|| env::var_os("TRACE_COMPLETION_CONFIG").map(PathBuf::from));
-        let mut config = Config::load(file.as_deref(), env::vars_os()).map_err(Failure::usage)?;
+        let mut config =
+            Config::load(config_file(&self.config).as_deref(), env::vars_os()).map_err(Failure::usage)?;
         if let Some(url) = &self.clickhouse_url {
             config.store.url.clone_from(url);
         }
@@ -171,7 +170,7 @@ impl Show {
     pub(super) fn answer(self, answer: &CompleteTraceResponse) -> Result<(), Failure> {
         match self.format {
             Format::Tree => {
-                let style = terminal();
+                let style = terminal::style();
                 print(&tree::draw(answer, style))?;
                 if self.explain { print(&explain::explain(answer, style)) } else { Ok(()) }
             }
@@ -202,35 +201,4 @@ fn request(file: &Path) -> Result<CompleteTraceRequest, Failure> {
     let rules = Rules { limits: &limits, tracing: &Tracing::default() };
     json::message(&bytes, rules)
         .map_err(|violations| Failure::Usage(format!("{}: {violations}", file.display())))
-}
-
-pub(super) async fn ask(
-    endpoint: Endpoint,
-    request: CompleteTraceRequest,
-) -> Result<CompleteTraceResponse, Failure> {
-    let uri = endpoint.uri().clone();
-    let channel =
-        endpoint.connect().await.map_err(|e| Failure::Work(format!("{uri}: {}", with_causes(&e))))?;
-    let mut client = TraceCompletionServiceClient::new(channel).max_decoding_message_size(MAX_ANSWER_BYTES);
-    let answer = client.complete_trace(request).await;
-    let answer =
-        answer.map_err(|status| Failure::Work(format!("{:?}: {}", status.code(), status.message())))?;
-    Ok(answer.into_inner())
-}
-
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
-}
-
-/// How the terminal wants it: `COLUMNS` wide, coloured unless `NO_COLOR` says otherwise.
-pub(super) fn terminal() -> tree::Style {
-    let width = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    let plain = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    tree::Style { width: width.unwrap_or(120), colour: io::stdout().is_terminal() && !plain }
 }

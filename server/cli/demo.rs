@@ -2,7 +2,7 @@
 //! over it, and a caller at each of its doors.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -13,14 +13,10 @@ use clap::Args;
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
-use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::transport::Endpoint;
 
-use super::{
-    Failure, Threads, block_on, clickhouse,
-    complete::{ask, terminal},
-    print, signal, tree,
-};
+use super::{Failure, Threads, ask::ask, block_on, clickhouse, print, serve::listen, signal, terminal, tree};
 use crate::{
     api::{self, REST_PATH, proto::CompleteTraceResponse},
     config::{Config, Log},
@@ -42,7 +38,7 @@ pub(super) struct Demo {
     keep: bool,
     /// Address and port of the server; a free port if not given.
     #[arg(long, default_value = "127.0.0.1:0")]
-    listen: SocketAddr,
+    listen: String,
     /// Directory of ClickHouse; a temporary one if not given. serve --embedded can use it afterwards.
     #[arg(long)]
     data_dir: Option<PathBuf>,
@@ -62,27 +58,38 @@ impl Demo {
         let log = Log { level: "warn".to_owned(), ..Log::default() };
         telemetry::init(&log).map_err(Failure::usage)?;
 
+        // Before all that takes time, and has to be undone where the port is taken.
+        let listener = listen(&self.listen)?;
         let begin = Instant::now();
         // Held to the end: dropping it ends the child, after the store has closed its connections.
-        let clickhouse = clickhouse::start(self.data_dir.clone(), None, None)?;
+        let mut clickhouse = clickhouse::start(self.data_dir.clone(), None, None)?;
         let (url, directory) = (clickhouse.http_url(), clickhouse.data_dir().display());
         print(&format!("clickhouse  {url} runs after {}, data in {directory}\n", ms(begin.elapsed())))?;
-        block_on(Threads::Many, self.show(&world, &body, &clickhouse))
+        block_on(Threads::Many, self.show(&world, &body, listener, &mut clickhouse))
     }
 
-    async fn show(&self, world: &World, body: &str, clickhouse: &EmbeddedClickHouse) -> Result<(), Failure> {
+    async fn show(
+        &self,
+        world: &World,
+        body: &str,
+        listener: TcpListener,
+        clickhouse: &mut EmbeddedClickHouse,
+    ) -> Result<(), Failure> {
         let settings = clickhouse.store_settings();
         clickhouse.create_schema().await.map_err(Failure::work)?;
         print(&fill(world, &settings).await?)?;
 
-        let server = Server::start(self.listen, &settings).await?;
+        let server = Server::start(listener, &settings).await?;
         let url = format!("http://{}", server.address);
         print(&format!("server      {url} serves gRPC and REST\n"))?;
         let shown = self.complete(world, body, &url).await;
         let kept = match shown {
             Ok(()) if self.keep => {
                 print(&format!("Serving {url} until Ctrl-C.\n"))?;
-                signal().await.map_err(Failure::work)
+                tokio::select! {
+                    end = signal() => end.map_err(Failure::work),
+                    died = clickhouse::died(clickhouse) => Err(died),
+                }
             }
             end => end,
         };
@@ -93,8 +100,11 @@ impl Demo {
     async fn complete(&self, world: &World, body: &str, url: &str) -> Result<(), Failure> {
         let given = world.app_spans.len();
         let begin = Instant::now();
-        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(Failure::work)?.timeout(PATIENCE);
-        let answer = ask(endpoint, question::message(&world.app_spans)).await?;
+        let endpoint = Endpoint::from_shared(url.to_owned()).map_err(Failure::work)?;
+        let answer = ask(endpoint, question::message(&world.app_spans));
+        let answer = tokio::time::timeout(PATIENCE, answer)
+            .await
+            .map_err(|_| Failure::work("gRPC: no answer in time"))??;
         let spans = answer.data.as_ref().map(|data| data.tracing.as_slice()).unwrap_or_default();
         let count = spans.len();
         print(&format!("gRPC        {given} spans asked, {count} answered in {}\n", ms(begin.elapsed())))?;
@@ -110,7 +120,7 @@ impl Demo {
         let groups = groups::groups(spans);
         check(&answer, &groups)?;
         let remarks: Vec<tree::Remark> = groups.iter().map(|&group| remark(group)).collect();
-        print(&tree::draw_with(&answer, terminal(), "group", &remarks))?;
+        print(&tree::draw_with(&answer, terminal::style(), "group", &remarks))?;
         print(&legend(&groups))?;
         let again = if self.keep { url } else { "http://127.0.0.1:20418" };
         print(&how_to_ask(again, self.keep))
@@ -148,10 +158,8 @@ struct Server {
 }
 
 impl Server {
-    async fn start(listen: SocketAddr, settings: &StoreSettings) -> Result<Server, Failure> {
-        let listener = TcpListener::bind(listen)
-            .await
-            .map_err(|e| Failure::Usage(format!("cannot listen on {listen}: {e}")))?;
+    async fn start(listener: TcpListener, settings: &StoreSettings) -> Result<Server, Failure> {
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(Failure::work)?;
         let address = listener.local_addr().map_err(Failure::work)?;
         let store = Arc::new(ClickHouseStore::new(settings).map_err(Failure::usage)?);
         let config = Config { store: settings.clone(), ..Config::default() };

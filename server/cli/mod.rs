@@ -8,10 +8,13 @@
 //! | `demo` | `demo`: a trace to look at |
 //! | `schema` | `schema`: the tables of the flow log |
 //! | `complete` | `complete`: asks a server, or completes without one, and may record it |
+//! | `ask` | the question to a running server, for `complete` and `demo` |
 //! | `replay` | `replay`: runs a recorded completion again |
+//! | `terminal` | how wide the terminal is, and whether it takes colours |
 //! | [`tree`] | draws an answer for `complete`, `replay` and `demo` |
 //! | [`explain`] | says why an answer looks as it does |
 
+mod ask;
 mod clickhouse;
 mod complete;
 mod demo;
@@ -19,18 +22,23 @@ pub mod explain;
 mod replay;
 mod schema;
 mod serve;
+mod terminal;
 pub mod tree;
 
 use std::{
+    env,
     ffi::OsString,
     fmt,
     future::Future,
     io::{self, Write},
+    path::PathBuf,
     process::ExitCode,
     time::Duration,
 };
 
 use clap::{Parser, Subcommand, error::ErrorKind};
+
+use crate::config::CONFIG_VARIABLE;
 
 /// Completes an APM trace with the system and network spans that DeepFlow recorded around it.
 #[derive(Parser, Debug)]
@@ -143,6 +151,12 @@ enum Threads {
     One,
     /// One for each processor.
     Many,
+}
+
+/// The configuration file: that of the flag, or that of the environment, where an empty name is none.
+fn config_file(flag: &Option<PathBuf>) -> Option<PathBuf> {
+    let variable = || env::var_os(CONFIG_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from);
+    flag.clone().or_else(variable)
 }
 
 /// Waits for SIGTERM or SIGINT.

@@ -1,12 +1,11 @@
 //! `serve`: the server.
 
-use std::{env, path::PathBuf, process, sync::Arc};
+use std::{env, net::TcpListener, path::PathBuf, process, sync::Arc};
 
 use clap::Args;
-use tokio::net::TcpListener;
 use tracing::{info, warn};
 
-use super::{Failure, Threads, block_on, clickhouse, print, signal};
+use super::{Failure, Threads, block_on, clickhouse, config_file, print, signal};
 use crate::{
     api,
     config::Config,
@@ -19,8 +18,8 @@ use crate::{
 #[derive(Args, Debug)]
 pub(super) struct Serve {
     /// Configuration file (TOML). Each key can also be set in the environment: limits.max_streams is
-    /// TRACE_COMPLETION_LIMITS_MAX_STREAMS.
-    #[arg(long, env = "TRACE_COMPLETION_CONFIG")]
+    /// TRACE_COMPLETION_LIMITS_MAX_STREAMS, and the file is TRACE_COMPLETION_CONFIG.
+    #[arg(long)]
     config: Option<PathBuf>,
     /// Address and port of both doors (server.listen).
     #[arg(long)]
@@ -52,13 +51,16 @@ impl Serve {
             return print("the configuration is valid\n");
         }
         telemetry::init(&config.log).map_err(Failure::usage)?;
+        // Before all that takes time, and has to be undone where the port is taken.
+        let listener = listen(&config.server.listen)?;
         // Held to the end: dropping it ends the child, after the store has closed its connections.
-        let _embedded = self.embedded(&mut config)?;
-        block_on(Threads::Many, serve(&config))
+        let mut embedded = self.embedded(&mut config)?;
+        block_on(Threads::Many, serve(&config, listener, embedded.as_mut()))
     }
 
     fn config(&self) -> Result<Config, Failure> {
-        let mut config = Config::load(self.config.as_deref(), env::vars_os()).map_err(Failure::usage)?;
+        let mut config =
+            Config::load(config_file(&self.config).as_deref(), env::vars_os()).map_err(Failure::usage)?;
         if let Some(listen) = &self.listen {
             config.server.listen.clone_from(listen);
         }
@@ -83,15 +85,41 @@ impl Serve {
     }
 }
 
-async fn serve(config: &Config) -> Result<(), Failure> {
-    let listen = &config.server.listen;
-    let listener = TcpListener::bind(listen)
-        .await
-        .map_err(|e| Failure::Usage(format!("cannot listen on {listen}: {e}")))?;
+/// Opens the port, without a runtime. Callers that come before the server serves wait in the kernel's queue.
+pub(super) fn listen(address: &str) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address);
+    listener
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .map_err(|e| Failure::Usage(format!("cannot listen on {address}: {e}")))
+}
+
+async fn serve(
+    config: &Config,
+    listener: TcpListener,
+    embedded: Option<&mut EmbeddedClickHouse>,
+) -> Result<(), Failure> {
+    let listener = tokio::net::TcpListener::from_std(listener).map_err(Failure::work)?;
     // Does not connect: a flow log that is not there yet costs readiness only.
     let store = Arc::new(ClickHouseStore::new(&config.store).map_err(Failure::usage)?);
-    api::run(listener, shutdown(), store, config).await.map_err(Failure::work)?;
-    Ok(())
+    let mut died = None;
+    let end = async {
+        tokio::select! {
+            // First: who ends a whole group of processes may end the child before it is asked to.
+            biased;
+            () = shutdown() => {}
+            failure = gone(embedded) => died = Some(failure),
+        }
+    };
+    api::run(listener, end, store, config).await.map_err(Failure::work)?;
+    died.map_or(Ok(()), Err)
+}
+
+/// Waits until the embedded ClickHouse is gone: for ever where there is none.
+async fn gone(embedded: Option<&mut EmbeddedClickHouse>) -> Failure {
+    match embedded {
+        Some(embedded) => clickhouse::died(embedded).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// The first signal ends serving in good order. A second one does not wait for that.

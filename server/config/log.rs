@@ -1,16 +1,33 @@
 //! The `[log]` table.
 
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::EnvFilter;
+
+/// What a word without a target may be.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// What is logged, and how. Logs go to standard error.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// `error`, `warn`, `info`, `debug` or `trace`, or directives of `tracing-subscriber` such as
+    /// `off`, `error`, `warn`, `info`, `debug` or `trace`, or directives of `tracing-subscriber` such as
     /// `info,trace_completion=debug`. Default `info`.
     pub level: String,
     /// Form of a line. Default `text`.
     pub format: LogFormat,
+}
+
+impl Log {
+    /// What is wrong with the level. A word alone is taken for a level only: the filter would take one that is
+    /// none for the name of a target, and silence all others.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let is_level = |word: &str| LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level));
+        let wrong = self.level.split(',').map(str::trim).find(|part| !part.contains('=') && !is_level(part));
+        if let Some(word) = wrong {
+            return Err(format!("{word:?} is no level; there are {}", LEVELS.join(", ")));
+        }
+        self.level.parse::<EnvFilter>().map(drop).map_err(|e| format!("{:?}: {e}", self.level))
+    }
 }
 
 impl Default for Log {

@@ -12,31 +12,27 @@
 //! `TRACE_COMPLETION_TRACING_L7_TRACING_LIMIT`; lists are comma-separated there.
 
 pub mod check;
+mod environment;
+mod fault;
 pub mod limits;
 pub mod log;
 pub mod server;
 pub mod tracing;
 
-use std::{
-    ffi::OsString,
-    fs,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{ffi::OsString, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
-use toml::{Table, Value};
+use toml::Table;
 
 pub use crate::store::StoreSettings;
 use crate::store::clickhouse::Password;
 use check::{Range, Ranges, range};
+pub use environment::{CONFIG_VARIABLE, ENV_PREFIX};
+pub use fault::ConfigError;
 pub use limits::Limits;
 pub use log::{Log, LogFormat};
 pub use server::Server;
 pub use tracing::{AppSpanDuplicates, Compatibility, ConnectionStrategy, Tracing, TracingSource};
-
-/// Prefix of the environment variables that are configuration.
-pub const ENV_PREFIX: &str = "TRACE_COMPLETION_";
 
 /// The whole configuration.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -54,47 +50,6 @@ pub struct Config {
     pub log: Log,
 }
 
-/// What is wrong with a configuration, in one line.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// The file is not TOML, or has a key that does not exist, or a value of the wrong type.
-    #[error("{}:{line}:{column}: {problem}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// Column in characters, from 1.
-        column: usize,
-        /// What is wrong.
-        problem: String,
-    },
-    /// An environment variable names no key, or has a value of the wrong type.
-    #[error("environment variable {name}: {problem}")]
-    Environment {
-        /// The variable.
-        name: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A value is out of its range.
-    #[error("{key}: {problem}")]
-    Value {
-        /// Path of the key.
-        key: String,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
 impl Config {
     /// Reads the file, if there is one, and the environment over it. Checks nothing but types: flags may
     /// still change values; [`Config::check`] comes last.
@@ -106,10 +61,10 @@ impl Config {
             Some(path) => read(path)?,
             None => Table::new(),
         };
-        overlay(&mut table, environment)?;
+        environment::overlay(&mut table, environment)?;
         // The file and each variable have been tried on their own: this cannot fail any more.
         Config::deserialize(table)
-            .map_err(|e| ConfigError::Value { key: "config".to_owned(), problem: one_line(&e) })
+            .map_err(|e| ConfigError::Value { key: "config".to_owned(), problem: fault::one_line(&e) })
     }
 
     /// Checks every range.
@@ -119,11 +74,11 @@ impl Config {
         limits.check_ranges()?;
         tracing.check_ranges()?;
         let fault = |key: &str, problem: String| Err(ConfigError::Value { key: key.to_owned(), problem });
-        if let Err(e) = server.listen.parse::<SocketAddr>() {
-            return fault("server.listen", format!("{:?} is no address and port: {e}", server.listen));
+        if let Err(problem) = server.check_listen() {
+            return fault("server.listen", problem);
         }
-        if let Err(e) = log.level.parse::<tracing_subscriber::EnvFilter>() {
-            return fault("log.level", format!("{:?}: {e}", log.level));
+        if let Err(problem) = log.check() {
+            return fault("log.level", problem);
         }
         store
             .validate()
@@ -171,82 +126,15 @@ impl Ranges for Tracing {
 fn read(path: &Path) -> Result<Table, ConfigError> {
     let text =
         fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-    // Into the struct first: these errors know their place in the file.
-    toml::from_str::<Config>(&text).and_then(|_| toml::from_str::<Table>(&text)).map_err(|e| {
-        let before = e.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-        let last_line = before.rsplit('\n').next().unwrap_or_default();
-        ConfigError::File {
-            path: path.to_owned(),
-            line: before.matches('\n').count() + 1,
-            column: last_line.chars().count() + 1,
-            problem: one_line(&e),
-        }
-    })
-}
-
-/// Puts the variables that are configuration over the table.
-fn overlay(
-    table: &mut Table,
-    environment: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<(), ConfigError> {
-    let defaults = Table::try_from(Config::default()).unwrap_or_default();
-    let mut variables: Vec<(String, OsString)> = environment
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .filter(|(name, _)| name.starts_with(ENV_PREFIX) && !made_by_kubernetes(name))
-        .collect();
-    variables.sort();
-    for (name, value) in variables {
-        let path = name[ENV_PREFIX.len()..].to_ascii_lowercase();
-        // Of another meaning than a key: TRACE_COMPLETION_CONFIG is a flag's variable.
-        let Some((section, key)) =
-            path.split_once('_').filter(|(section, _)| defaults.contains_key(*section))
-        else {
-            continue;
-        };
-        let fault = |problem: String| ConfigError::Environment { name: name.clone(), problem };
-        let text = value.into_string().map_err(|_| fault("not UTF-8".to_owned()))?;
-        let default = defaults.get(section).and_then(|section| section.get(key));
-        let value = typed(&text, default).map_err(&fault)?;
-        if let Value::Table(section) = table.entry(section).or_insert_with(|| Value::Table(Table::new())) {
-            section.insert(key.to_owned(), value);
-        }
-        Config::deserialize(table.clone()).map_err(|e| fault(one_line(&e)))?;
-    }
-    Ok(())
-}
-
-/// Kubernetes sets variables such as `TRACE_COMPLETION_SERVER_PORT_20418_TCP` in the pods beside a
-/// service of that name. None of our keys looks like one of them.
-fn made_by_kubernetes(name: &str) -> bool {
-    name.contains("_SERVICE_HOST")
-        || name.contains("_SERVICE_PORT")
-        || name.contains("_PORT_")
-        || name.ends_with("_PORT")
-}
-
-/// The text of a variable as a value of the type that the key has by default.
-fn typed(text: &str, default: Option<&Value>) -> Result<Value, String> {
-    match default {
-        Some(Value::Integer(_)) => {
-            text.trim().parse().map(Value::Integer).map_err(|_| format!("{text:?} is not an integer"))
-        }
-        Some(Value::Float(_)) => {
-            text.trim().parse().map(Value::Float).map_err(|_| format!("{text:?} is not a number"))
-        }
-        Some(Value::Boolean(_)) => {
-            text.trim().parse().map(Value::Boolean).map_err(|_| format!("{text:?} is neither true nor false"))
-        }
-        Some(Value::Array(_)) => {
-            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-            Ok(Value::Array(items.map(|item| Value::String(item.to_owned())).collect()))
-        }
-        _ => Ok(Value::String(text.to_owned())),
-    }
-}
-
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().split_whitespace().collect::<Vec<_>>().join(" ")
+    let fault = |e: toml::de::Error, problem: String| ConfigError::file(path, &text, &e, problem);
+    let table = toml::from_str(&text).map_err(|e| fault(e.clone(), fault::one_line(&e)))?;
+    // From the text again: these errors know their place in the file.
+    let read = toml::Deserializer::parse(&text).map_err(|e| fault(e.clone(), fault::one_line(&e)))?;
+    serde_path_to_error::deserialize::<_, Config>(read).map_err(|e| {
+        let (key, problem) = fault::explain(&e, &table);
+        fault(e.into_inner(), format!("{key}: {problem}"))
+    })?;
+    Ok(table)
 }
 
 #[cfg(test)]
@@ -266,6 +154,13 @@ mod tests {
         let config = load(&[]).unwrap();
         assert_eq!(config, Config::default());
         assert_eq!(toml::from_str::<Config>(&config.print()).unwrap(), config);
+    }
+
+    /// There is no authentication: whoever can reach the port can read the flow log.
+    #[test]
+    fn nobody_elsewhere_is_served_unless_the_operator_says_so() {
+        let listen: std::net::SocketAddr = Config::default().server.listen.parse().unwrap();
+        assert!(listen.ip().is_loopback(), "{listen}");
     }
 
     #[test]
@@ -297,6 +192,9 @@ mod tests {
     fn other_variables_are_left_alone() {
         let config = load(&[
             ("TRACE_COMPLETION_CONFIG", "x.toml"),
+            ("TRACE_COMPLETION_LIBCHDB", "/x/libchdb.so"),
+            ("TRACE_COMPLETION_PROGRAM", "/x/trace-completion"),
+            ("TRACE_COMPLETION_TEST_KEEPS", "1"),
             ("TRACE_COMPLETION_PORT", "tcp://10.0.0.1:20418"),
             ("TRACE_COMPLETION_SERVER_PORT_20418_TCP", "tcp://10.0.0.1:20418"),
             ("TRACE_COMPLETION_STORE_SERVICE_HOST", "10.0.0.1"),
@@ -308,10 +206,16 @@ mod tests {
     #[test]
     fn faults_name_the_key() {
         for (name, value, expected) in [
-            ("TRACE_COMPLETION_LIMITS_FOO", "1", "unknown field `foo`"),
+            ("TRACE_COMPLETION_LIMITS_FOO", "1", "no such key; there are batch_in_flight, "),
+            ("TRACE_COMPLETION_NOPE", "1", "no such key; that of limits.max_streams is TRACE_COMPLETION_LIM"),
+            (
+                "TRACE_COMPLETION_LIMIT_MAX_WAITING",
+                "1",
+                "no such key; that of limits.max_waiting is TRACE_CO",
+            ),
             ("TRACE_COMPLETION_LIMITS_MAX_STREAMS", "x", "\"x\" is not an integer"),
-            ("TRACE_COMPLETION_LIMITS_MAX_STREAMS", "-1", "invalid value: integer `-1`, expected u32"),
-            ("TRACE_COMPLETION_LOG_FORMAT", "xml", "unknown variant `xml`"),
+            ("TRACE_COMPLETION_LIMITS_MAX_STREAMS", "-1", "-1 is not in 1 to 100000"),
+            ("TRACE_COMPLETION_LOG_FORMAT", "xml", "\"xml\" is none of \"text\", \"json\""),
         ] {
             let fault = load(&[(name, value)]).unwrap_err();
             assert!(fault.starts_with(&format!("environment variable {name}: {expected}")), "{fault}");
@@ -321,7 +225,19 @@ mod tests {
             ("TRACE_COMPLETION_LIMITS_MAX_STREAMS", "0", "limits.max_streams: 0 is not in 1 to 100000"),
             ("TRACE_COMPLETION_TRACING_MAX_ITERATION", "0", "tracing.max_iteration: 0 is not in 1 to 10000"),
             ("TRACE_COMPLETION_SERVER_LISTEN", "x", "server.listen: \"x\" is no address and port"),
+            ("TRACE_COMPLETION_SERVER_LISTEN", "localhost", "server.listen: \"localhost\" is no address"),
+            ("TRACE_COMPLETION_SERVER_LISTEN", ":20418", "server.listen: \":20418\" is no address"),
+            ("TRACE_COMPLETION_SERVER_LISTEN", "1.2.3:20418", "server.listen: \"1.2.3:20418\" is no address"),
+            ("TRACE_COMPLETION_SERVER_LISTEN", "localhost:66000", "server.listen: \"localhost:66000\" is no"),
             ("TRACE_COMPLETION_LOG_LEVEL", "a=b=c", "log.level: \"a=b=c\""),
+            (
+                "TRACE_COMPLETION_LOG_LEVEL",
+                "warning",
+                "log.level: \"warning\" is no level; there are off, error, ",
+            ),
+            ("TRACE_COMPLETION_LOG_LEVEL", "info,loud", "log.level: \"loud\" is no level"),
+            ("TRACE_COMPLETION_LOG_LEVEL", "", "log.level: \"\" is no level"),
+            ("TRACE_COMPLETION_LOG_LEVEL", "hyper=loud", "log.level: \"hyper=loud\""),
             ("TRACE_COMPLETION_STORE_URL", "tcp://x", "store.url: does not begin with http:// or https://"),
             ("TRACE_COMPLETION_STORE_URL", "http://me:hunter2@x", "store.url: holds a user; use store.user"),
             ("TRACE_COMPLETION_STORE_KEYS_PER_QUERY", "0", "store.keys_per_query: 0 is not between 1 and"),
@@ -329,6 +245,59 @@ mod tests {
             let fault = load(&[(name, value)]).unwrap_err();
             assert!(fault.starts_with(expected), "{fault}");
         }
+    }
+
+    #[test]
+    fn levels_and_directives_are_taken() {
+        for level in ["off", "WARN", "info,trace_completion=debug", "hyper=off, trace"] {
+            assert!(load(&[("TRACE_COMPLETION_LOG_LEVEL", level)]).is_ok(), "{level}");
+        }
+    }
+
+    #[test]
+    fn faults_of_a_file_name_key_and_place_without_types_of_rust() {
+        let path = std::env::temp_dir().join(format!("trace-completion-config-{}.toml", std::process::id()));
+        for (text, expected) in [
+            (
+                "[limits]\nmax_streams = \"x\"",
+                "2:15: limits.max_streams: a whole number is expected, not \"x\"",
+            ),
+            ("[limits]\nmax_streams = -1", "2:15: limits.max_streams: -1 is not in 1 to 100000"),
+            (
+                "[limits]\nmax_streams = 5000000000",
+                "2:15: limits.max_streams: 5000000000 is not in 1 to 100000",
+            ),
+            ("[limits]\nmax_streams = 1.5", "2:15: limits.max_streams: a whole number is expected, not 1.5"),
+            ("store.keys_per_query = -1", "1:24: store.keys_per_query: -1 is less than 0"),
+            ("[log]\nformat = 'xml'", "2:10: log.format: \"xml\" is none of \"text\", \"json\""),
+            ("[log]\nformat = true", "2:10: log.format: text in quotes is expected, not true"),
+            ("log = 5", "1:7: log: a table is expected, not 5"),
+            ("[store]\npassword = 4711", "2:12: store.password: text in quotes is expected"),
+            (
+                "[tracing]\ntracing_source = 'dns'",
+                "2:18: tracing.tracing_source: a list in brackets is expected, ",
+            ),
+            ("[tracing]\ntracing_source = ['dns', 7]", "2:26: tracing.tracing_source[1]: text in quotes is"),
+            (
+                "[tracing]\ntracing_source = ['x']",
+                "2:19: tracing.tracing_source[0]: \"x\" is none of \"trace_id\"",
+            ),
+            ("[limits]\nfoo = 1", "2:1: limits.foo: no such key; there are batch_in_flight, "),
+            (
+                "[limit]\nmax_streams = 1",
+                "1:2: limit: no such key; there are limits, log, server, store, tracing",
+            ),
+            ("[limits\n", "1:8: "),
+        ] {
+            fs::write(&path, text).unwrap();
+            let fault = Config::load(Some(&path), []).unwrap_err().to_string();
+            let fault = fault.strip_prefix(&format!("{}:", path.display())).unwrap();
+            assert!(fault.starts_with(expected), "{text}: {fault}");
+            for word in ["u32", "invalid type", "variant", "4711", "\n"] {
+                assert!(!fault.contains(word), "{word}: {fault}");
+            }
+        }
+        fs::remove_file(path).unwrap();
     }
 
     #[test]

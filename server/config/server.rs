@@ -1,5 +1,7 @@
 //! The `[server]` table: where the server listens, and how it starts to serve and ends.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::check::{Ranges, range};
@@ -8,7 +10,8 @@ use super::check::{Ranges, range};
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
-    /// Address and port of both doors. Default `0.0.0.0:20418`, the port of the original service.
+    /// Address and port of both doors. Default `127.0.0.1:20418`, the port of the original service: there is
+    /// neither TLS nor authentication, so that it takes a word to be reached from elsewhere.
     pub listen: String,
     /// Name of the region whose flow log this is: `_querier_region` of stored spans. Default empty.
     pub region_name: String,
@@ -29,7 +32,7 @@ pub struct Server {
 impl Default for Server {
     fn default() -> Self {
         Server {
-            listen: "0.0.0.0:20418".to_owned(),
+            listen: "127.0.0.1:20418".to_owned(),
             region_name: String::new(),
             ready_interval_ms: 2000,
             ready_timeout_ms: 2000,
@@ -37,6 +40,24 @@ impl Default for Server {
             shutdown_delay_ms: 0,
             drain_timeout_ms: 10_000,
         }
+    }
+}
+
+impl Server {
+    /// Whether `listen` has the form of an address, or a host's name, and a port. Whether the name is known is
+    /// found out when it is listened on: a configuration can be checked elsewhere.
+    pub(super) fn check_listen(&self) -> Result<(), String> {
+        let named = || {
+            let (host, port) = self.listen.rsplit_once(':')?;
+            let is_name = host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'));
+            // only digits and dots is an address, and a wrong one
+            let has_letter = host.contains(|c: char| c.is_ascii_alphabetic());
+            (is_name && has_letter && port.parse::<u16>().is_ok()).then_some(())
+        };
+        if self.listen.parse::<SocketAddr>().is_ok() || named().is_some() {
+            return Ok(());
+        }
+        Err(format!("{:?} is no address and port, such as 127.0.0.1:20418 or localhost:20418", self.listen))
     }
 }
 

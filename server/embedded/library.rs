@@ -36,8 +36,20 @@ pub enum LibraryError {
         looked_in: Vec<PathBuf>,
     },
     /// The variable names a file that is not there.
-    #[error("{PATH_VARIABLE} is {}, and there is no such file", .0.display())]
+    #[error(
+        "{PATH_VARIABLE} is {}, and there is no such file. Unset it and run scripts/fetch-libchdb.sh, \
+         or set it to the path of a {FILE}",
+        .0.display()
+    )]
     NotAtPath(PathBuf),
+    /// The file is damaged, or is something else.
+    #[error("{}", how_to_replace(.path, .why))]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What happened when it was loaded or started.
+        why: String,
+    },
     /// There is no library for this machine.
     #[error(
         "the embedded ClickHouse runs on Linux with glibc on x86_64 and aarch64 only; \
@@ -53,6 +65,23 @@ fn how_to_get(package: &str, looked_in: &[PathBuf]) -> String {
          `npm install --prefix .cache/libchdb --no-audit --no-fund --no-save --ignore-scripts {package}@{VERSION}` \
          (178 MB), or set {PATH_VARIABLE} to the path of one. Looked in: {}",
         places.join(", ")
+    )
+}
+
+/// The script is told where, since another copy would not be found before this one. A file that somebody put
+/// elsewhere is nothing to write over.
+fn how_to_replace(path: &Path, why: &str) -> String {
+    let folder = path.ancestors().find(|folder| folder.ends_with("node_modules")).and_then(Path::parent);
+    let remedy = match folder {
+        Some(folder) => format!("Fetch it again: scripts/fetch-libchdb.sh --again '{}'", folder.display()),
+        None => format!(
+            "Fetch one with scripts/fetch-libchdb.sh, and remove this file or set {PATH_VARIABLE} to the path \
+             of another"
+        ),
+    };
+    format!(
+        "the library of the embedded ClickHouse, {}, is damaged or no {FILE}: {why}. {remedy}",
+        path.display()
     )
 }
 
@@ -109,6 +138,15 @@ mod tests {
             found[0].to_str().unwrap(),
             "/home/me/.cache/trace-completion/libchdb/node_modules/@chdb/x/libchdb.so"
         );
+    }
+
+    #[test]
+    fn a_damaged_one_is_fetched_to_where_it_is() {
+        let text = |path: &str| LibraryError::Unusable { path: path.into(), why: "x".to_owned() }.to_string();
+        let installed = text("/h/my cache/libchdb/node_modules/@chdb/x/libchdb.so");
+        assert!(installed.ends_with("scripts/fetch-libchdb.sh --again '/h/my cache/libchdb'"), "{installed}");
+        let elsewhere = text("/etc/passwd");
+        assert!(!elsewhere.contains("--again") && elsewhere.contains(PATH_VARIABLE), "{elsewhere}");
     }
 
     #[test]

@@ -9,10 +9,12 @@
 //! | file | holds |
 //! |---|---|
 //! | [`library`] | where `libchdb.so` is, and how to get it |
+//! | [`Ended`] | how a child ended, and its last words |
 //! | `config_xml` | the two configuration files of the server |
 //! | `ffi` | the call into the library: the only unsafe code of the program |
 
 mod config_xml;
+mod ended;
 mod ffi;
 pub mod library;
 
@@ -22,12 +24,15 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitCode, Stdio},
+    process::{Child, Command, ExitCode, ExitStatus, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use ended::Ended;
 pub use library::LibraryError;
 
 use crate::store::{FlowWriter, StoreError, StoreSettings, clickhouse::Compression};
@@ -90,20 +95,38 @@ pub enum EmbeddedError {
     /// Another server runs on the data directory.
     #[error("the data directory {} is in use by another server", .0.display())]
     DirectoryInUse(PathBuf),
+    /// Both ports are given, and the same.
+    #[error("HTTP and the native protocol cannot both be on port {0}")]
+    SamePort(u16),
     /// The child ended instead of answering.
-    #[error("the embedded ClickHouse ended at start; its last words in {}: {words}", log.display())]
+    #[error("the embedded ClickHouse ended at start with {how}{}; its last words: {}", place(.logs), or_none(.words))]
     EndedEarly {
-        /// File that holds its output.
-        log: PathBuf,
-        /// The end of that file.
+        /// Exit code or signal.
+        how: String,
+        /// The last lines that it logged.
         words: String,
+        /// The directory of its logs; `None` where it went with a temporary directory.
+        logs: Option<PathBuf>,
     },
     /// The child did not answer in time.
-    #[error("the embedded ClickHouse did not answer within {} s; see {}", START_TIMEOUT.as_secs(), log.display())]
+    #[error(
+        "the embedded ClickHouse did not answer within {} s{}; its last words: {}",
+        START_TIMEOUT.as_secs(), place(.logs), or_none(.words)
+    )]
     NotReady {
-        /// File that holds its output.
-        log: PathBuf,
+        /// The last lines that it logged.
+        words: String,
+        /// The directory of its logs; `None` where it went with a temporary directory.
+        logs: Option<PathBuf>,
     },
+}
+
+fn place(logs: &Option<PathBuf>) -> String {
+    logs.as_ref().map(|logs| format!("; its logs are in {}", logs.display())).unwrap_or_default()
+}
+
+fn or_none(words: &str) -> &str {
+    if words.is_empty() { "none" } else { words }
 }
 
 /// A running ClickHouse. Ends when dropped, or when this process ends in any way.
@@ -116,6 +139,8 @@ pub struct EmbeddedClickHouse {
     run_dir: PathBuf,
     /// What goes when the server ends: configuration and logs of the run, or all of it.
     leftovers: Option<PathBuf>,
+    /// Logs stay for the reader of the error that names them.
+    keeps_logs: bool,
 }
 
 impl EmbeddedClickHouse {
@@ -123,6 +148,7 @@ impl EmbeddedClickHouse {
     /// `spawn_blocking`.
     pub fn start(options: Options) -> Result<Self, EmbeddedError> {
         let library = library::find()?;
+        let mut ports = Ports::choose(&options)?;
         let temporary = options.data_dir.is_none();
         let data_dir = options.data_dir.clone().unwrap_or_else(temporary_dir);
         fs::create_dir_all(&data_dir).map_err(|source| io_error("make", &data_dir, source))?;
@@ -131,18 +157,18 @@ impl EmbeddedClickHouse {
 
         let mut attempt = 1;
         loop {
-            let ports = Ports::choose(&options)?;
             match Self::start_once(&options, &library, &data_dir, ports, temporary) {
                 Err(EmbeddedError::EndedEarly { .. }) if !fixed_ports && attempt < START_ATTEMPTS => {
+                    ports = Ports::choose(&options)?;
                     attempt += 1
                 }
-                Err(error @ EmbeddedError::Io { .. }) => {
+                Err(error) => {
                     if temporary {
                         let _ = fs::remove_dir_all(&data_dir);
                     }
                     return Err(error);
                 }
-                result => return result,
+                Ok(server) => return Ok(server),
             }
         }
     }
@@ -177,12 +203,11 @@ impl EmbeddedClickHouse {
             http_port: ports.http,
             tcp_port: ports.tcp,
             data_dir: data_dir.to_owned(),
-            run_dir: run_dir.clone(),
-            // a failed start leaves its log for the reader of the error
-            leftovers: None,
+            leftovers: Some(if temporary { data_dir.to_owned() } else { run_dir.clone() }),
+            keeps_logs: false,
+            run_dir,
         };
-        server.wait_until_ready(&log)?;
-        server.leftovers = Some(if temporary { data_dir.to_owned() } else { run_dir });
+        server.wait_until_ready(library, temporary)?;
         Ok(server)
     }
 
@@ -208,7 +233,25 @@ impl EmbeddedClickHouse {
 
     /// The last lines that it logged, or with which query it crashed. It logs errors only.
     pub fn last_words(&self) -> String {
-        ["child.log", "server.log"].map(|log| last_words(&self.run_dir.join(log))).join(" | ")
+        ended::last_words(&self.run_dir)
+    }
+
+    /// Waits until the server ends although nobody asked it to, and says how. Its logs then stay where they
+    /// are, also when the rest of a temporary directory goes. Needs a runtime with I/O.
+    pub async fn ended(&mut self) -> io::Result<Ended> {
+        // before the first look, so that no end falls between look and wait
+        let mut children = signal(SignalKind::child())?;
+        let status = loop {
+            if let Some(status) = self.child.try_wait()? {
+                break status;
+            }
+            // nobody sends any more only where the runtime ends
+            if children.recv().await.is_none() {
+                return Err(io::Error::other("the runtime ended"));
+            }
+        };
+        self.keeps_logs = true;
+        Ok(Ended { how: ended::how(status), words: self.last_words(), logs: self.run_dir.clone() })
     }
 
     /// Id of the child process.
@@ -240,26 +283,43 @@ impl EmbeddedClickHouse {
         self.end();
     }
 
-    fn wait_until_ready(&mut self, log: &Path) -> Result<(), EmbeddedError> {
+    fn wait_until_ready(&mut self, library: &Path, temporary: bool) -> Result<(), EmbeddedError> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
-            let ended = self.child.try_wait().map_err(|source| io_error("watch", log, source))?;
-            if ended.is_some() {
-                let words = last_words(log);
-                return Err(if words.contains("Code: 76.") {
-                    EmbeddedError::DirectoryInUse(self.data_dir.clone())
-                } else {
-                    EmbeddedError::EndedEarly { log: log.to_owned(), words }
-                });
+            let ended = self.child.try_wait().map_err(|source| io_error("watch", &self.run_dir, source))?;
+            if let Some(status) = ended {
+                return Err(self.failed_start(status, library, temporary));
             }
             if answers_ping(self.http_port) {
                 return Ok(());
             }
             if Instant::now() >= deadline {
-                return Err(EmbeddedError::NotReady { log: log.to_owned() });
+                let (words, logs) = (self.last_words(), self.keep_logs_unless(temporary));
+                return Err(EmbeddedError::NotReady { words, logs });
             }
             thread::sleep(POLL);
         }
+    }
+
+    fn failed_start(&mut self, status: ExitStatus, library: &Path, temporary: bool) -> EmbeddedError {
+        let (how, words) = (ended::how(status), self.last_words());
+        let unusable = |why| LibraryError::Unusable { path: library.to_owned(), why }.into();
+        if status.code() == Some(NOT_LOADED.into()) {
+            unusable(words)
+        } else if ended::is_crash(status) {
+            // what it does until it is ready depends on nothing but its own file
+            unusable(format!("the start ended with {how}, last words: {}", or_none(&words)))
+        } else if words.contains("Code: 76.") {
+            EmbeddedError::DirectoryInUse(self.data_dir.clone())
+        } else {
+            EmbeddedError::EndedEarly { how, words, logs: self.keep_logs_unless(temporary) }
+        }
+    }
+
+    /// Where the logs stay for the reader of the error that names them.
+    fn keep_logs_unless(&mut self, temporary: bool) -> Option<PathBuf> {
+        self.keeps_logs = !temporary;
+        self.keeps_logs.then(|| self.run_dir.clone())
     }
 
     fn end(&mut self) {
@@ -270,8 +330,10 @@ impl EmbeddedClickHouse {
         }
         let _ = self.child.kill();
         let _ = self.child.wait();
-        if let Some(leftovers) = self.leftovers.take() {
-            let _ = fs::remove_dir_all(leftovers);
+        match self.leftovers.take() {
+            Some(leftovers) if self.keeps_logs => clear_but(&leftovers, &self.run_dir),
+            Some(leftovers) => drop(fs::remove_dir_all(leftovers)),
+            None => {}
         }
     }
 }
@@ -284,20 +346,29 @@ impl Drop for EmbeddedClickHouse {
 
 /// What the program does under [`CHILD_COMMAND`]: serves until standard input closes.
 pub fn child_main(config: &Path) -> ExitCode {
-    let outcome =
-        library::find().map_err(|error| error.to_string()).and_then(|path| ffi::serve(&path, config));
-    if let Some(dir) = std::env::var_os(TEMPORARY_VARIABLE) {
-        // the parent does this too, unless it was killed
-        let _ = fs::remove_dir_all(dir);
-    }
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            let _ = writeln!(io::stderr(), "{message}");
-            ExitCode::FAILURE
+    let outcome = library::find()
+        .map_err(|error| ffi::Fault::NotLoaded(error.to_string()))
+        .and_then(|path| ffi::serve(&path, config));
+    let fault = match outcome {
+        Ok(()) => {
+            if let Some(dir) = std::env::var_os(TEMPORARY_VARIABLE) {
+                // the parent does this too, unless it was killed; after a fault it reads the log first
+                let _ = fs::remove_dir_all(dir);
+            }
+            return ExitCode::SUCCESS;
         }
-    }
+        Err(fault) => fault,
+    };
+    let (message, code) = match fault {
+        ffi::Fault::NotLoaded(message) => (message, ExitCode::from(NOT_LOADED)),
+        ffi::Fault::Failed(message) => (message, ExitCode::FAILURE),
+    };
+    let _ = writeln!(io::stderr(), "{message}");
+    code
 }
+
+/// Exit code of a child that could not load the library.
+const NOT_LOADED: u8 = 3;
 
 /// Tells the child to remove this directory when it ends.
 const TEMPORARY_VARIABLE: &str = "TRACE_COMPLETION_EMBEDDED_TEMPORARY";
@@ -310,17 +381,43 @@ struct Ports {
 
 impl Ports {
     fn choose(options: &Options) -> Result<Self, EmbeddedError> {
-        // both listeners are held until both ports are known, so that the ports differ
-        let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-        let port = |listener: io::Result<TcpListener>| {
-            listener
-                .and_then(|listener| listener.local_addr())
+        if let (Some(http), Some(tcp)) = (options.http_port, options.tcp_port)
+            && http == tcp
+        {
+            return Err(EmbeddedError::SamePort(http));
+        }
+        // A ClickHouse of somebody else on a given port would answer for the one that cannot start there. All
+        // listeners are held until both ports are known, so that a free one is not one of the given.
+        let http = options.http_port.map(listen).transpose()?;
+        let tcp = options.tcp_port.map(listen).transpose()?;
+        let (http, tcp) = (http.map_or_else(|| listen(0), Ok)?, tcp.map_or_else(|| listen(0), Ok)?);
+        let port = |listener: &TcpListener| {
+            let address = listener.local_addr();
+            address
                 .map(|address| address.port())
                 .map_err(|source| EmbeddedError::Io { doing: "find a free port".to_owned(), source })
         };
-        let (http, tcp) = (port(http)?, port(tcp)?);
-        Ok(Self { http: options.http_port.unwrap_or(http), tcp: options.tcp_port.unwrap_or(tcp) })
+        Ok(Self { http: port(&http)?, tcp: port(&tcp)? })
+    }
+}
+
+fn listen(port: u16) -> Result<TcpListener, EmbeddedError> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    TcpListener::bind(address)
+        .map_err(|source| EmbeddedError::Io { doing: format!("cannot listen on {address}"), source })
+}
+
+/// Removes what is in a directory, but for the directory `kept` somewhere in it. What cannot be removed stays.
+fn clear_but(directory: &Path, kept: &Path) {
+    if directory == kept {
+        return;
+    }
+    for path in fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if kept.starts_with(&path) {
+            clear_but(&path, kept);
+        } else {
+            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
     }
 }
 
@@ -349,14 +446,4 @@ fn ping(port: u16) -> io::Result<bool> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(answer.windows(3).any(|window| window == b"Ok."))
-}
-
-fn last_words(log: &Path) -> String {
-    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    // a crash is told in many lines, of which the last of these has the signal, and the query if one was run
-    if let Some(line) = text.lines().rfind(|line| line.contains("Received signal")) {
-        return line.to_owned();
-    }
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" | ")
 }

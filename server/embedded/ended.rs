@@ -1,0 +1,75 @@
+//! How the child ended, for whoever has to find out why.
+
+use std::{
+    fs,
+    os::unix::process::ExitStatusExt,
+    path::{Path, PathBuf},
+    process::ExitStatus,
+};
+
+/// The logs of a run: what the child printed, and what the engine logged.
+const LOGS: [&str; 2] = ["child.log", "server.log"];
+
+/// The end of a child that nobody had asked to end.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// Exit code or signal: `signal 9 (SIGKILL)`.
+    pub how: String,
+    /// The last lines that it logged; empty if it said nothing.
+    pub words: String,
+    /// The directory of its logs.
+    pub logs: PathBuf,
+}
+
+/// With what a process ended.
+pub(super) fn how(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit code {code}"),
+        (None, Some(signal)) => match name(signal) {
+            Some(name) => format!("signal {signal} ({name})"),
+            None => format!("signal {signal}"),
+        },
+        (None, None) => "neither exit code nor signal".to_owned(),
+    }
+}
+
+/// Whether a program ends so by a fault of its own code, rather than because somebody wanted it to.
+pub(super) fn is_crash(status: ExitStatus) -> bool {
+    matches!(status.signal().and_then(name), Some("SIGILL" | "SIGABRT" | "SIGBUS" | "SIGFPE" | "SIGSEGV"))
+}
+
+/// The numbers that Linux has on x86_64 and aarch64: there is no engine for others.
+fn name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        11 => "SIGSEGV",
+        13 => "SIGPIPE",
+        15 => "SIGTERM",
+        _ => return None,
+    })
+}
+
+/// The last lines of the logs in this directory, or the one that tells with which query it crashed.
+pub(super) fn last_words(run_dir: &Path) -> String {
+    let words = LOGS.map(|log| last_lines(&run_dir.join(log)));
+    words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" | ")
+}
+
+fn last_lines(log: &Path) -> String {
+    let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+    // a crash is told in many lines, of which the last of these has the signal, and the query if one was run
+    if let Some(line) = text.lines().rfind(|line| line.contains("Received signal")) {
+        return line.to_owned();
+    }
+    // the engine greets so at each start
+    let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("Logging error to ");
+    let lines: Vec<&str> = text.lines().filter(says).collect();
+    lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" | ")
+}
