@@ -42,8 +42,9 @@ test-rust: libchdb
 	cargo test --locked --no-fail-fast
 
 .PHONY: test-go
+# -v prints what a stream takes in memory, which is measured.
 test-go: libchdb build ## Run the tests of the Go client, against the program too
-	for module in $(GO_MODULES); do (cd $$module && go test -race -timeout 5m ./...); done
+	for module in $(GO_MODULES); do (cd $$module && go test -race -timeout 5m -v ./...); done
 
 # Two of the doors also run in each `cargo test`.
 .PHONY: test-conformance

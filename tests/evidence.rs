@@ -259,3 +259,17 @@ fn packets_of_a_proxy_that_nobody_knows_are_joined_by_their_header() {
     check(&tree_of(at(&a, 1, 7), at(&b, 0, 7)), "#2 #1");
     check(&tree_of(at(&a, 1, 7), at(&b, 0, 8)), "#2 -");
 }
+
+#[test]
+fn stored_spans_of_the_request_that_look_like_halves_of_one_stay_two() {
+    let stored = |n, point, span_id: &str, kind, start, end| StoredRow {
+        signal_source: 4,
+        r#type: kind,
+        trace_id: "t".to_owned(),
+        span_id: span_id.to_owned(),
+        ..row(n, point, 1, start, end)
+    };
+    let rows = [stored(1, "c-app", "c", 0, 5, 15), stored(2, "s-app", "b", 1, 25, 40)];
+    let spans = [app("b", "", SpanKind::Server, 10, 45), app("c", "", SpanKind::Client, 10, 50)];
+    check(&tree(&rows, &spans, &default_mode()), "#1 -, #2 -");
+}

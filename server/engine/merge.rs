@@ -49,9 +49,14 @@ struct Stream {
 
 impl Merger {
     fn add(&mut self, flow: Flow, texts: &Texts) {
-        if let Some((partner, frame)) = self.session_partner(&flow) {
+        // Two stored spans that the request has both are two spans (deviation "one span once").
+        let are_two =
+            |merger: &Self, partner: usize| flow.request.is_some() && merger.flows[partner].request.is_some();
+        if let Some((partner, frame)) =
+            self.session_partner(&flow).filter(|&(partner, _)| !are_two(self, partner))
+        {
             self.absorb_session(partner, flow, frame);
-        } else if let Some(partner) = self.async_partner(&flow) {
+        } else if let Some(partner) = self.async_partner(&flow).filter(|&partner| !are_two(self, partner)) {
             self.absorb_async(partner, flow, texts);
         } else {
             self.append(flow);
