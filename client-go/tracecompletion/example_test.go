@@ -114,7 +114,35 @@ func ExampleClient_Complete_demo() {
 			span.GetTapSide(), span.GetName())
 	}
 	// Output:
-	// x
+	// None.s.0 <-   s /shop/orders
+	// 0x69564a6e0040002d.s-p.1 <- None.s.0  s-p /shop/orders
+	// 0x69564a6e0040002c.c-p.2 <- 0x69564a6e0040002d.s-p.1  c-p /orders
+	// None.c.3 <- 0x69564a6e0040002c.c-p.2  c /orders
+	// None.c-nd.4 <- None.c.3  c-nd /orders
+	// None.s-nd.5 <- None.c-nd.4  s-nd /orders
+	// None.s.6 <- None.s-nd.5  s /orders
+	// 0x69564a6e00400027.s-p.7 <- None.s.6  s-p /orders
+	// 302642fce338b0ae <- 0x69564a6e00400027.s-p.7  s-app GET /orders
+	// 3a7770b64fe48b5f.c-p.9 <- 302642fce338b0ae  c-p /stock/7
+	// 3a7770b64fe48b5f.c.10 <- 3a7770b64fe48b5f.c-p.9  c /stock/7
+	// 3a7770b64fe48b5f.c-nd.11 <- 3a7770b64fe48b5f.c.10  c-nd /stock/7
+	// 3a7770b64fe48b5f.s-nd.12 <- 3a7770b64fe48b5f.c-nd.11  s-nd /stock/7
+	// 3a7770b64fe48b5f.s.13 <- 3a7770b64fe48b5f.s-nd.12  s /stock/7
+	// 3a7770b64fe48b5f.s-p.14 <- 3a7770b64fe48b5f.s.13  s-p /stock/7
+	// 0x69564a6e00400006.c-p.15 <- 3a7770b64fe48b5f.s-p.14  c-p mysql.shop.svc.cluster.local
+	// 0x69564a6e00400009.c-p.16 <- 3a7770b64fe48b5f.s-p.14  c-p SELECT quantity FROM stock WHERE item = ?
+	// None.c.17 <- 0x69564a6e00400009.c-p.16  c SELECT quantity FROM stock WHERE item = ?
+	// None.c-nd.18 <- None.c.17  c-nd SELECT quantity FROM stock WHERE item = ?
+	// 0x69564a6e0040000d.c-p.19 <- 3a7770b64fe48b5f.s-p.14  c-p GET price:7
+	// None.c.20 <- 0x69564a6e0040000d.c-p.19  c GET price:7
+	// None.s.21 <- None.c.20  s GET price:7
+	// 0x69564a6e0040000a.s-p.22 <- None.s.21  s-p GET price:7
+	// 2e934b7706d1dd24.c-p.23 <- 3a7770b64fe48b5f.s-p.14  c-p /prices/7
+	// 2e934b7706d1dd24.c.24 <- 2e934b7706d1dd24.c-p.23  c /prices/7
+	// 2e934b7706d1dd24.c-nd.25 <- 2e934b7706d1dd24.c.24  c-nd /prices/7
+	// 2e934b7706d1dd24.s-nd.26 <- 2e934b7706d1dd24.c-nd.25  s-nd /prices/7
+	// 2e934b7706d1dd24.s.27 <- 2e934b7706d1dd24.s-nd.26  s /prices/7
+	// 2e934b7706d1dd24.s-p.28 <- 2e934b7706d1dd24.s.27  s-p /prices/7
 }
 
 func ExampleClient_CompleteStream() {
