@@ -15,7 +15,13 @@ trap 'rm -f "$counts"' EXIT
 total_and_explain() {
     valgrind --quiet --tool=callgrind --callgrind-out-file="$counts" "$program" --once Tree 1000 "$@" >/dev/null 2>&1
     awk '
-        /^(fl|fi|fe)=/ { split($0, part, /[()]/); if ($2 != "") name[part[2]] = $2; file = name[part[2]]; next }
+        # a name is spelt out where it comes first, which may be where the file is called into
+        /^(fl|fi|fe|cfi|cfl)=/ {
+            split($0, part, /[()]/)
+            if ($2 != "") name[part[2]] = $2
+            if ($0 !~ /^c/) file = name[part[2]]
+            next
+        }
         /^calls=/ { getline; next }
         /^[0-9+*-]/ { total += $2; if (file ~ /engine\/explain\.rs$/) explain += $2 }
         END { print total + 0, explain + 0 }' "$counts"
