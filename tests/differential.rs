@@ -11,7 +11,6 @@ mod worlds;
 
 use std::{collections::BTreeSet, path::Path, sync::Mutex};
 
-use oracle::Joining;
 use support::{cases, compare, memory_store::MemoryStore};
 use trace_completion::{
     api::answer,
@@ -93,7 +92,7 @@ fn the_oracle_answers_recorded_cases_as_the_original_did() {
     let files = cases::files("golden/cases");
     for path in &files {
         let Recorded { case, tracing, request, mut completion, rows, mut texts } = recorded(path);
-        let outcome = oracle::complete(rows, &request, &tracing, Joining::AsRelated, &mut texts);
+        let outcome = oracle::complete(rows, &request, &tracing, &mut texts);
         completion.completed = oracle::dress::completed(&outcome);
         completion.texts = texts;
         let region = case["config"]["region_name"].as_str().unwrap_or("");
@@ -113,7 +112,7 @@ fn the_engine_answers_recorded_cases_as_the_oracle_does() {
         let Recorded { tracing, request, rows, mut texts, .. } = recorded(&path);
         let stored = rows.iter().map(|row| row.key.id.0).collect();
         let answer = engine::complete(rows.clone(), &request, &tracing, &mut texts);
-        let outcome = oracle::complete(rows, &request, &tracing, Joining::AsRelated, &mut texts);
+        let outcome = oracle::complete(rows, &request, &tracing, &mut texts);
         let differences = oracle::compare::differences(&outcome, &answer, &stored, &texts);
         if !differences.is_empty() {
             wrong.push(format!("{}: {}", path.display(), differences.join("\n    ")));
@@ -122,12 +121,12 @@ fn the_engine_answers_recorded_cases_as_the_oracle_does() {
     assert!(wrong.is_empty(), "{} cases\n{}", wrong.len(), wrong.join("\n"));
 }
 
-fn disagreements(world: &World, joining: Joining) -> Vec<String> {
+fn disagreements(world: &World) -> Vec<String> {
     let mut texts = Texts::new();
     let rows = world.flow_rows(&mut texts);
     let stored: BTreeSet<u64> = rows.iter().map(|row| row.key.id.0).collect();
     let answer = engine::complete(rows.clone(), &world.request, &world.tracing, &mut texts);
-    let outcome = oracle::complete(rows, &world.request, &world.tracing, joining, &mut texts);
+    let outcome = oracle::complete(rows, &world.request, &world.tracing, &mut texts);
     oracle::compare::differences(&outcome, &answer, &stored, &texts)
 }
 
@@ -139,24 +138,18 @@ fn number_of_worlds(usual: u64) -> u64 {
 fn agree_on(kind: Kind, usual: u64) {
     let first: u64 =
         std::env::var("SOAK_FIRST").map_or(0, |text| text.parse().expect("SOAK_FIRST is a number"));
-    let mut by_index = 0;
     let worlds = number_of_worlds(usual);
     for seed in first..first + worlds {
         let world = World::new(kind, seed).with_distinct_ids();
-        if disagreements(&world, Joining::AsRelated).is_empty() {
-            continue;
-        }
-        // The one known deviation: see `captures_join_in_the_order_in_which_they_are_related`.
-        if disagreements(&world, Joining::ByIndex).is_empty() {
-            by_index += 1;
+        if disagreements(&world).is_empty() {
             continue;
         }
         assert!(std::env::var_os("SOAK_UNSHRUNK").is_none(), "{kind:?} world {seed}");
-        let small = worlds::shrink::shrink(world, |world| !disagreements(world, Joining::ByIndex).is_empty());
-        let found = disagreements(&small, Joining::ByIndex).join("\n");
+        let small = worlds::shrink::shrink(world, |world| !disagreements(world).is_empty());
+        let found = disagreements(&small).join("\n");
         panic!("{kind:?} world {seed}\n{}{found}", small.describe());
     }
-    println!("{worlds} {kind:?} worlds from {first}: {by_index} differ by the order of joining");
+    println!("{worlds} {kind:?} worlds from {first} agree");
 }
 
 #[test]
@@ -201,7 +194,7 @@ fn captures_join_in_the_order_in_which_they_are_related() {
     let mut world = World::new(Kind::Soup, 3988);
     world.rows = vec![seed, by_dns, by_span_and_dns];
     world.tracing.tracing_source.push(TracingSource::Dns);
-    assert_eq!(disagreements(&world, Joining::AsRelated), Vec::<String>::new());
+    assert_eq!(disagreements(&world), Vec::<String>::new());
 }
 
 /// Not worlds that a flow log could hold, but the rules say what becomes of them all the same.

@@ -149,7 +149,8 @@ fn requests_told_apart_by_time_alone_are_taken_once_and_weak() {
         app("b", "", SpanKind::Server, 210, 790),
         app("q", "b", SpanKind::Client, 315, 415),
     ];
-    for (span, _) in [("a", ()), ("b", ())] {
+    check(&tree(&rows, &spans, &default_mode()), "a #4, b #14");
+    for span in ["a", "b"] {
         assert_eq!(confidence_of(span, &rows, &spans), "weak");
     }
     assert_eq!(confidence_of("q", &rows, &spans), "strong");

@@ -285,12 +285,10 @@ proptest! {
     }
 }
 
-// Properties that do not hold yet.
 proptest! {
     #![proptest_config(config())]
 
-    // of rows with one `_id` later ones are dropped (R-ROW-2), but only where no other row starts between
-    // them; which of them counts depends on the order in which they were given.
+    // R-ROW-2; which of the rows with one `_id` counts may not depend on their order.
     #[test]
     fn every_row_counts_once_even_if_given_twice(
         world in world(&[Kind::Hostile]),
@@ -306,8 +304,7 @@ proptest! {
         }
     }
 
-    // R-PRUNE-6 holds in the better mode too, so that spans of the caller in another tree, far away in time,
-    // are pruned.
+    // D-8: a tree with a span of the caller is never pruned, however far away in time.
     #[test]
     fn no_span_of_the_caller_is_lost(world in world(&Kind::ALL)) {
         let (answer, texts) = run(&world, &off());

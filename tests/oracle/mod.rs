@@ -43,17 +43,6 @@ pub struct Options {
     pub follow_dns: bool,
     pub scenario_7: bool,
     pub scenario_8: bool,
-    pub joining: Joining,
-}
-
-/// In which order captures join a network set. It decides what the set is known as, and who comes first of
-/// members that are equal in everything that R-NET-5 and -6 compare.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Joining {
-    /// R-NET-2 with R-REL-10: in the order in which relations were found, kind by kind.
-    AsRelated,
-    /// By index. Differs only where `dns` is followed.
-    ByIndex,
 }
 
 /// The completed trace of `request` from `rows`, whose `_id`s are distinct.
@@ -61,7 +50,6 @@ pub fn complete(
     rows: Vec<FlowRow>,
     request: &CompletionRequest,
     tracing: &Tracing,
-    joining: Joining,
     texts: &mut Texts,
 ) -> Outcome {
     let options = Options {
@@ -70,7 +58,6 @@ pub fn complete(
         follow_dns: tracing.follows(TracingSource::Dns),
         scenario_7: tracing.connects(ConnectionStrategy::NetSpanCToSViaTraceId),
         scenario_8: tracing.connects(ConnectionStrategy::SysSpanSToCViaTraceId),
-        joining,
     };
     let flows = flow::merge(flow::collect(rows, request, texts), texts);
     let related = relate::relations(&flows, &options, texts);

@@ -3,7 +3,7 @@
 use trace_completion::flow::{Text, Texts};
 
 use super::{
-    Joining, Options,
+    Options,
     node::{Class, Graph, Node},
     relate::{self, Relations},
 };
@@ -29,11 +29,9 @@ pub fn build(graph: &mut Graph, related: &Relations, options: &Options, texts: &
         let mut set = NetworkSet::default();
         let mut memory = Memory::default();
         add(graph, &mut set, &mut memory, number, seed);
-        let mut candidates = related[seed].clone();
-        if options.joining == Joining::ByIndex {
-            candidates.sort_unstable();
-        }
-        for (b, bits) in candidates {
+        // R-NET-2 with R-REL-10: in the order in which relations were found, kind by kind. It decides what the set
+        // is known as, and who comes first of members that are equal in everything R-NET-5 and -6 compare.
+        for (b, bits) in related[seed].clone() {
             if graph.nodes[b].network_set.is_some() {
                 continue;
             }

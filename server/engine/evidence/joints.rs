@@ -317,7 +317,8 @@ impl<'a> Joints<'a> {
         let mut calls: Vec<u32> = calls.to_vec();
         calls.sort_unstable_by_key(|&call| self.exchanges[call as usize].head);
         let covers = |server: u32, clocks| self.inner(top, u32::MAX).is_within(self.flow(server), clocks);
-        let served = || calls.iter().filter_map(|&call| self.serves[call as usize]);
+        let is_open = |&(server, tie): &(u32, Tie)| tie != Tie::TraceId || !guessed.contains(&server);
+        let served = || calls.iter().filter_map(|&call| self.serves[call as usize]).filter(is_open);
         let around = served().find(|&(server, _)| covers(server, Clocks::AsTheyAre)).or_else(|| {
             served().find(|&(server, tie)| tie >= Tie::XRequestId && covers(server, Clocks::Outlasts))
         });
