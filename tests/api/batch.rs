@@ -18,8 +18,11 @@ use trace_completion::{
 
 use crate::{
     errors::check_reason,
-    harness::{Does, PATIENCE, QUESTION, Server, question, start},
+    harness::{Does, Server, pass, patiently, question, start},
 };
+
+/// In which everything happens that is possible without more input.
+const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// Both sides of a batch.
 struct Batch {
@@ -42,7 +45,7 @@ impl Batch {
 
     /// The next answer: its id, and its status.
     async fn next(&mut self) -> Result<Option<(String, Status)>, Status> {
-        let answer = tokio::time::timeout(PATIENCE, self.answers.message()).await.unwrap()?;
+        let answer = patiently("an answer of the batch", self.answers.message()).await?;
         Ok(answer.map(|answer| {
             let status = match answer.result.unwrap() {
                 Outcome::Response(response) => {
@@ -134,7 +137,7 @@ async fn questions_in_flight_are_bounded() {
     }
     server.hanging().await;
     server.hanging().await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    pass(A_MOMENT).await;
     assert_eq!(server.store.hanging.available_permits(), 0, "a third question was read");
     server.store.release();
     let (codes, end) = batch.rest().await;
@@ -150,7 +153,7 @@ async fn what_runs_is_finished_after_the_caller_has_closed_its_side() {
     server.hanging().await;
     server.hanging().await;
     let rest = tokio::spawn(batch.rest());
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    pass(A_MOMENT).await;
     server.store.release();
     let (codes, end) = rest.await.unwrap();
     assert_eq!((codes.len(), end.code()), (2, Code::Ok));
@@ -174,16 +177,17 @@ async fn each_question_takes_a_place_and_gives_it_back() {
     // A caller that goes away takes its questions with it.
     drop(batch);
     server.store.now(Does::Nothing);
-    let free = async { while server.post(QUESTION).await.status != 200 {} };
-    tokio::time::timeout(PATIENCE, free).await.unwrap();
+    server.until_answered().await;
 }
 
 #[tokio::test]
 async fn each_question_has_its_own_deadline() {
-    let server = start(Does::Hang, |config| config.limits.max_request_ms = 200).await;
+    let server = start(Does::Hang, |config| config.limits.max_request_ms = 5000).await;
     let mut batch = Batch::open(&server).await;
     for id in ["a", "b"] {
         batch.ask(id, Some(question())).await;
+        server.hanging().await;
+        pass(Duration::from_millis(5000)).await;
         let (answered, status) = batch.next().await.unwrap().unwrap();
         assert_eq!((answered.as_str(), status.code()), (id, Code::DeadlineExceeded));
     }
@@ -200,7 +204,7 @@ async fn a_message_that_cannot_be_read_ends_the_stream_after_what_runs() {
     server.hanging().await;
     batch.ask(&"x".repeat(3000), None).await;
     let rest = tokio::spawn(batch.rest());
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    pass(A_MOMENT).await;
     server.store.release();
     let (codes, end) = rest.await.unwrap();
     assert_eq!(codes.len(), 1);
@@ -217,7 +221,7 @@ async fn the_end_of_the_server_ends_the_stream_after_what_runs() {
     server.hanging().await;
     let store = server.store.clone();
     server.stop();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    pass(A_MOMENT).await;
     store.release();
     assert_eq!(batch.next().await.unwrap().unwrap().0, "running");
     let status = batch.next().await.unwrap_err();

@@ -34,6 +34,34 @@ use trace_completion::{
 /// Nothing in these tests may take longer.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Lets a time pass without waiting for it. Everything that can go on goes on first; then the clock is put
+/// forward to whatever waits for it, as often as the time allows. What begins to wait only now waits as long as
+/// on a clock.
+pub(crate) async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::sleep(time).await;
+    tokio::time::resume();
+}
+
+/// Stops the clock while the future runs: no time limit of the server ends, however slow this machine is.
+pub(crate) async fn without_time<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::pause();
+    let (ended, end) = std::sync::mpsc::channel::<()>();
+    // While a thread blocks, a paused clock is not put forward. After the patience it is, and timeouts end.
+    let hold = tokio::task::spawn_blocking(move || end.recv_timeout(PATIENCE));
+    let result = future.await;
+    drop(ended);
+    hold.await.unwrap().unwrap_err();
+    tokio::time::resume();
+    result
+}
+
+/// Waits for something, but not for ever.
+pub(crate) async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
+    let waited = tokio::time::timeout(PATIENCE, future).await;
+    waited.unwrap_or_else(|_| panic!("waited {} s in vain: {what}", PATIENCE.as_secs()))
+}
+
 /// What the flow log does when asked.
 #[derive(Clone, Debug)]
 pub(crate) enum Does {
@@ -146,14 +174,14 @@ impl Server {
     /// Waits for the end.
     pub(crate) async fn ended(self) -> Drained {
         let Server { stop, done, .. } = self;
-        let ended = tokio::time::timeout(PATIENCE, done).await.unwrap().unwrap().unwrap();
+        let ended = patiently("the end of the server", done).await.unwrap().unwrap();
         drop(stop);
         ended
     }
 
     /// Waits until a question of a completion hangs in the flow log.
     pub(crate) async fn hanging(&self) {
-        tokio::time::timeout(PATIENCE, self.store.hanging.acquire()).await.unwrap().unwrap().forget();
+        patiently("a question that hangs", self.store.hanging.acquire()).await.unwrap().forget();
     }
 
     pub(crate) async fn channel(&self) -> Channel {
@@ -202,10 +230,16 @@ impl Server {
         TcpStream::connect(self.address).await.unwrap()
     }
 
+    /// Asks until a completion is answered: until a place is free.
+    pub(crate) async fn until_answered(&self) {
+        let ask = async { while self.post(QUESTION).await.status != 200 {} };
+        patiently("a free place", ask).await;
+    }
+
     /// Looks until the path answers with the status.
     pub(crate) async fn until(&self, path: &str, status: u16) {
         let look = async { while self.get(path).await.status != status {} };
-        tokio::time::timeout(PATIENCE, look).await.unwrap();
+        patiently(&format!("{status} at {path}"), look).await;
     }
 }
 
@@ -218,7 +252,7 @@ pub(crate) async fn read_all(stream: &mut TcpStream) -> Vec<u8> {
             bytes.extend_from_slice(&buffer[..count]);
         }
     };
-    tokio::time::timeout(PATIENCE, read).await.expect("the connection did not end");
+    patiently("the end of the connection", read).await;
     bytes
 }
 

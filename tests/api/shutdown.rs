@@ -1,12 +1,14 @@
 //! The end of a server.
 
+use std::time::Duration;
+
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
 use trace_completion::api::{Drained, REST_PATH};
 
-use crate::harness::{Does, QUESTION, question, start};
+use crate::harness::{Does, QUESTION, pass, question, start};
 
 #[tokio::test]
 async fn requests_in_flight_finish() {
@@ -37,17 +39,18 @@ async fn requests_in_flight_finish() {
 
 #[tokio::test]
 async fn the_delay_is_served_as_not_ready() {
-    let mut server = start(Does::Nothing, |config| config.server.shutdown_delay_ms = 300).await;
+    let mut server = start(Does::Nothing, |config| config.server.shutdown_delay_ms = 60_000).await;
     server.until("/readyz", 200).await;
     server.stop();
     server.until("/readyz", 503).await;
     assert_eq!(server.post(QUESTION).await.status, 200);
+    pass(Duration::from_secs(60)).await;
     assert_eq!(server.ended().await, Drained { cut: 0 });
 }
 
 #[tokio::test]
 async fn what_does_not_finish_is_cut() {
-    let mut server = start(Does::Hang, |config| config.server.drain_timeout_ms = 50).await;
+    let mut server = start(Does::Hang, |config| config.server.drain_timeout_ms = 5000).await;
     let mut client = server.grpc().await;
     let hangs = tokio::spawn(async move { client.complete_trace(question()).await });
     server.hanging().await;
@@ -62,6 +65,7 @@ async fn what_does_not_finish_is_cut() {
     assert_eq!(server.get("/healthz").await.status, 200);
 
     server.stop();
+    pass(Duration::from_millis(5000)).await;
     assert!(server.ended().await.cut >= 2);
     assert!(hangs.await.unwrap().is_err());
 }

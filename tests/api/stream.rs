@@ -14,7 +14,7 @@ use trace_completion::{
 
 use crate::{
     errors::check_reason,
-    harness::{Does, PATIENCE, QUESTION, Server, large_question, question, start},
+    harness::{Does, QUESTION, Server, large_question, pass, question, start},
 };
 
 fn message(request: CompleteTraceRequest) -> StreamCompleteTraceRequest {
@@ -134,7 +134,7 @@ async fn no_message_is_over_max_answer_bytes() {
 
 #[tokio::test]
 async fn failures_come_before_the_head() {
-    let server = start(Does::Nothing, |config| config.limits.max_request_ms = 200).await;
+    let server = start(Does::Nothing, |config| config.limits.max_request_ms = 5000).await;
     let mut client = server.grpc().await;
     let status = client.stream_complete_trace(StreamCompleteTraceRequest::default()).await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "request: required"));
@@ -145,7 +145,6 @@ async fn failures_come_before_the_head() {
 
     for (does, code, reason) in [
         (Does::Fail(StoreError::Unreachable(String::new())), Code::Unavailable, "STORE_UNREACHABLE"),
-        (Does::Hang, Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
         (Does::Panic, Code::Internal, "INTERNAL"),
     ] {
         server.store.now(does);
@@ -153,6 +152,16 @@ async fn failures_come_before_the_head() {
         assert_eq!(status.code(), code, "{status:?}");
         check_reason(&status, reason);
     }
+
+    server.store.now(Does::Hang);
+    let time_passes = async {
+        server.hanging().await;
+        pass(Duration::from_millis(5000)).await;
+    };
+    let (asked, ()) = tokio::join!(ask(&server, question()), time_passes);
+    let status = asked.unwrap_err();
+    assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
+    check_reason(&status, "DEADLINE_EXCEEDED");
 }
 
 fn one_place(config: &mut trace_completion::config::Config) {
@@ -172,8 +181,7 @@ async fn a_stream_takes_a_place_while_it_computes() {
     // Gone in the middle of the search: the place is free again.
     stream.abort();
     server.store.now(Does::Nothing);
-    let free = async { while server.post(QUESTION).await.status != 200 {} };
-    tokio::time::timeout(PATIENCE, free).await.unwrap();
+    server.until_answered().await;
 }
 
 #[tokio::test]
@@ -181,31 +189,24 @@ async fn who_does_not_read_takes_no_place_and_is_cut() {
     let change = |config: &mut trace_completion::config::Config| {
         one_place(config);
         config.limits.stream_chunk_bytes = 16 << 10;
-        config.limits.stream_stall_ms = 100;
+        config.limits.stream_stall_ms = 5000;
     };
     let server = start(Does::Nothing, change).await;
-    let mut cut = None;
-    // A server that is slow itself needs longer to fill the buffers, and is not stalled before.
-    for not_read_ms in [300, 1000, 3000, 9000] {
-        let mut stream = ask(&server, large_question(9000)).await.unwrap();
-        while !matches!(stream.message().await.unwrap().unwrap().part, Some(Part::Chunk(_))) {}
-        // The rest is more than all buffers on the way hold, and nobody reads it.
-        assert_eq!(server.post(QUESTION).await.status, 200);
-        tokio::time::sleep(Duration::from_millis(not_read_ms)).await;
-        cut = loop {
-            match stream.message().await {
-                Ok(Some(_)) => {}
-                Ok(None) => break None,
-                Err(status) => break Some(status),
-            }
-        };
-        if cut.is_some() {
-            break;
+    let mut stream = ask(&server, large_question(9000)).await.unwrap();
+    while !matches!(stream.message().await.unwrap().unwrap().part, Some(Part::Chunk(_))) {}
+    // The rest is more than all buffers on the way hold, and nobody reads it.
+    assert_eq!(server.post(QUESTION).await.status, 200);
+    // The server fills the buffers before any time passes; from then on it is stalled.
+    pass(Duration::from_millis(6000)).await;
+    let status = loop {
+        match stream.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the stream was not cut"),
+            Err(status) => break status,
         }
-    }
-    let status = cut.expect("the stream was cut");
+    };
     assert_eq!(
         (status.code(), status.message()),
-        (Code::DeadlineExceeded, "the stream was not read for 100 ms (limits.stream_stall_ms)")
+        (Code::DeadlineExceeded, "the stream was not read for 5000 ms (limits.stream_stall_ms)")
     );
 }
