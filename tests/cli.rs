@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::net::TcpSocket;
 use trace_completion::embedded::library::PATH_VARIABLE;
 
 /// Nothing in these tests may take longer.
@@ -63,6 +64,14 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         fs::remove_file(&self.0).ok();
     }
+}
+
+/// The URL of a port at which nobody listens. Nobody else gets the port while the socket is held.
+fn nobody() -> (TcpSocket, String) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", socket.local_addr().unwrap());
+    (socket, url)
 }
 
 /// A running server, ended with the test.
@@ -157,8 +166,8 @@ fn a_taken_port() {
         let line = format!("cannot listen on {address}: Address already in use");
         check(&run(command), 2, &line);
     }
-    let twice = ["clickhouse", "--data-dir", folder, "--http-port", "20418", "--tcp-port", "20418"];
-    check(&run(&twice), 2, "HTTP and the native protocol cannot both be on port 20418");
+    let twice = ["clickhouse", "--data-dir", folder, "--http-port", &port, "--tcp-port", &port];
+    check(&run(&twice), 2, &format!("HTTP and the native protocol cannot both be on port {port}"));
     assert!(!Path::new(folder).exists());
 }
 
@@ -215,7 +224,8 @@ fn variables_that_are_no_keys() {
 
 #[test]
 fn a_server_without_a_store_lives() {
-    let mut server = Server::start(&["--clickhouse-url", "http://127.0.0.1:1"]);
+    let (_held, nobody) = nobody();
+    let mut server = Server::start(&["--clickhouse-url", &nobody]);
     server.until("the flow log does not answer, not ready");
     assert_eq!((server.status("/healthz").as_str(), server.status("/readyz").as_str()), ("200", "503"));
 
@@ -242,9 +252,7 @@ fn complete_says_what_is_wrong() {
     let bad = Scratch::new("bad.json", "{\"app_spans\": [{}], \"x\": 1}");
     check(&run(&["complete", "--file", bad.path()]), 2, "app_spans[0].trace_id: required; ");
     let good = Scratch::new("good.json", QUESTION);
-    // A port that was free a moment ago.
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let url = format!("http://{free}");
+    let (_held, url) = nobody();
     check(&run(&["complete", "--server", &url, "--file", good.path()]), 1, "Connection refused");
     let said = text(&run(&["complete", "--server", &url, "--file", good.path()]).stderr);
     assert_eq!(said.matches("connect error").count(), 1, "{said}");

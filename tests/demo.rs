@@ -4,7 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fs,
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     path::PathBuf,
@@ -466,12 +466,18 @@ fn the_schema_is_printed() {
 
 #[test]
 fn a_missing_library_says_how_to_get_it() {
-    for command in [&["demo"][..], &["serve", "--embedded"], &["clickhouse", "--data-dir", "nowhere"]] {
+    let empty = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("empty-{}", std::process::id()));
+    fs::create_dir_all(&empty).unwrap();
+    for command in [
+        &["demo"][..],
+        &["serve", "--embedded", "--listen", "127.0.0.1:0"],
+        &["clickhouse", "--data-dir", "nowhere"],
+    ] {
         let refused = Command::new(PROGRAM)
             .args(command)
             // Neither the user's cache nor the repository's is in reach.
             .env_clear()
-            .current_dir(env::temp_dir())
+            .current_dir(&empty)
             .output()
             .unwrap();
         let said = String::from_utf8(refused.stderr).unwrap();
@@ -479,4 +485,6 @@ fn a_missing_library_says_how_to_get_it() {
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.contains("libchdb.so") && said.contains("scripts/fetch-libchdb.sh"), "{said}");
     }
+    // Nothing was left there.
+    fs::remove_dir(empty).unwrap();
 }

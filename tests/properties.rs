@@ -27,7 +27,10 @@ use worlds::{Kind, World, random::Random, request_span_name};
 fn config() -> Config {
     let cases =
         std::env::var("SOAK_WORLDS").map_or(400, |text| text.parse().expect("SOAK_WORLDS is a number"));
-    let seeds = FileFailurePersistence::Direct("tests/properties.proptest-regressions");
+    let seeds = FileFailurePersistence::Direct(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/properties.proptest-regressions"
+    ));
     Config { cases, failure_persistence: Some(Box::new(seeds)), max_shrink_iters: 2_000, ..Config::default() }
 }
 

@@ -15,6 +15,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
+use tokio::net::TcpSocket;
 use trace_completion::{
     api::proto::Span,
     config::Tracing,
@@ -326,7 +327,11 @@ fn a_recording_that_cannot_be_is_refused() {
     let said_now = of(&["--clickhouse-url", &url, "--record", case.path(), "--max-case-bytes", "2000"]);
     assert!(said_now.contains("more than 2000 bytes (--max-case-bytes)"), "{said_now}");
     assert!(!case.0.exists());
-    let dead = ["--clickhouse-url", "http://127.0.0.1:1", "--record", case.path()];
+    // Nobody listens there, and nobody else gets the port while the socket is held.
+    let held = TcpSocket::new_v4().unwrap();
+    held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody = format!("http://{}", held.local_addr().unwrap());
+    let dead = ["--clickhouse-url", &nobody, "--record", case.path()];
     let said_now = said(&[&["complete", "--file", request.path()], &dead[..]].concat(), 1);
     assert!(said_now.contains("the flow log is unreachable"), "{said_now}");
 }
