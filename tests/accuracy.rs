@@ -17,9 +17,9 @@ use support::{
     score::{self, METRICS, Score},
 };
 use trace_completion::{
-    api::answer,
     completion,
     config::{AppSpanDuplicates, Compatibility, Tracing},
+    contract::answer,
     store::ReadContext,
 };
 

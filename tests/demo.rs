@@ -16,11 +16,12 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 use tonic::transport::Channel;
 use trace_completion::{
-    api::{
-        self, REST_PATH,
+    api,
+    config::{Config, TracingSource},
+    contract::{
+        REST_PATH,
         proto::{CompleteTraceResponse, trace_completion_service_client::TraceCompletionServiceClient},
     },
-    config::{Config, TracingSource},
     demo::{Group, World, groups, question},
     embedded::{EmbeddedClickHouse, Options, User},
     store::{ClickHouseStore, FlowWriter},

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use support::{memory_store::MemoryStore, small_worlds::*};
 use trace_completion::{
-    api::answer,
     completion,
     config::Tracing,
+    contract::answer,
     flow::{AppSpan, CompletionRequest, FlowRow, KeyRow, RowId, SpanKind, Texts},
     search::Question,
     store::{FlowStore, Page, ReadContext, StoreError, StoredRow},

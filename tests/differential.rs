@@ -13,9 +13,9 @@ use std::{collections::BTreeSet, path::Path, sync::Mutex};
 
 use support::{cases, compare, memory_store::MemoryStore};
 use trace_completion::{
-    api::answer,
     completion::{self, Completion},
     config::{Tracing, TracingSource},
+    contract::answer,
     engine,
     flow::{CompletionRequest, FlowRow, KeyRow, RowId, Texts},
     search::Question,

@@ -26,9 +26,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 use support::{cases, compare, memory_store::MemoryStore};
 use trace_completion::{
-    api::answer,
     completion,
     config::Tracing,
+    contract::answer,
     store::{FlowStore, ReadContext},
 };
 

@@ -14,9 +14,9 @@ use proptest::{
 };
 use support::memory_store::MemoryStore;
 use trace_completion::{
-    api::answer,
     completion::{self, Completion},
     config::{AppSpanDuplicates, Tracing},
+    contract::answer,
     engine::{self, Completed, CompletedSpan},
     flow::{AppSpan, CompletionRequest, SpanKind, Texts},
     store::{ReadContext, StoredRow},

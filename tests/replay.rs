@@ -16,8 +16,8 @@ use std::{
 
 use serde_json::{Value, json};
 use trace_completion::{
-    api::proto::Span,
     config::Tracing,
+    contract::proto::Span,
     demo::{World, question},
     embedded::{EmbeddedClickHouse, Options},
     flow::{FlowRow, KeyRow, RowId, Texts},

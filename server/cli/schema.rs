@@ -1,6 +1,6 @@
 //! `schema`: prints the tables of the flow log.
 
-use super::{Failure, print};
+use super::{failure::Failure, running::print};
 use crate::store::ddl;
 
 pub(super) fn run() -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::{api::proto::Span, flow::SignalSource};
+use crate::{contract::proto::Span, flow::SignalSource};
 
 /// A group of spans.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    api::proto::{self, CompleteTraceRequest},
+    contract::proto::{self, CompleteTraceRequest},
     flow::{AppSpan, SpanKind},
 };
 

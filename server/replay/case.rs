@@ -23,8 +23,8 @@ use serde_json::{Value, json};
 
 use super::{layout, question::CaseQuestion, row::CaseRow};
 use crate::{
-    api::{Rules, json as rest},
     config::{Limits, Tracing, check::Ranges},
+    contract::{Rules, json as rest},
     flow::{AppSpan, CompletionRequest},
     store::StoreError,
 };

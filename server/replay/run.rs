@@ -13,12 +13,12 @@ use super::{
     store::ReplayStore,
 };
 use crate::{
-    api::{
+    completion::{self, Completion},
+    config::Tracing,
+    contract::{
         answer,
         proto::{CompleteTraceResponse, PrunedTree, Span},
     },
-    completion::{self, Completion},
-    config::Tracing,
     flow::CompletionRequest,
     store::{FlowStore, ReadContext, StoreError},
 };

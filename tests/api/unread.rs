@@ -6,7 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use trace_completion::api::{Drained, REST_PATH};
+use trace_completion::{api::Drained, contract::REST_PATH};
 
 use crate::harness::{Does, PATIENCE, QUESTION, Server, read_all, start};
 

@@ -20,8 +20,9 @@ use hyper_util::{
 use serde_json::Value;
 use tokio::{net::TcpListener, runtime::Runtime};
 use trace_completion::{
-    api::{self, REST_PATH},
+    api,
     config::{Config, Tracing},
+    contract::REST_PATH,
     embedded::{EmbeddedClickHouse, Options},
     store::{ClickHouseStore, FlowWriter, StoreSettings, StoredRow, ddl},
 };

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use trace_completion::{
-    api::{answer, proto::CompleteTraceResponse},
     completion::{self, Completion},
     config::{AppSpanDuplicates, Compatibility, Tracing},
+    contract::{answer, proto::CompleteTraceResponse},
     flow::{AppSpan, CompletionRequest, SpanKind},
     store::{ReadContext, StoredRow},
 };
@@ -119,7 +119,7 @@ pub type Tree = BTreeMap<String, String>;
 pub fn tree(rows: &[StoredRow], app_spans: &[AppSpan], tracing: &Tracing) -> Tree {
     let answer = answer_of(rows, app_spans, tracing);
     let spans = answer.data.unwrap().tracing;
-    let name = |span: &trace_completion::api::proto::Span| {
+    let name = |span: &trace_completion::contract::proto::Span| {
         let ids: Vec<u64> = span.ids.iter().map(|id| id.parse().unwrap()).collect();
         match ids[0] >> 32 {
             second if second >= SECOND as u64 => {

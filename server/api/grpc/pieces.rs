@@ -1,6 +1,6 @@
-//! A streamed answer: work on a task of its own, and the messages that it sends. The work does not need
-//! the caller to read in order to go on, holds few messages in hand, ends when the caller goes away, and
-//! gives up on one that stops reading.
+//! A streamed answer: work, and the messages that it sends. The work runs on its own task; it waits when the
+//! one-message buffer is full, it ends when the caller goes away, and it fails when the caller does not read for too
+//! long.
 
 use std::{
     future::Future,
@@ -14,23 +14,24 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_stream::Stream;
 use tonic::Status;
 
-use super::{error::ApiError, scope::Scope};
+use crate::api::{error::ApiError, refusal::Refusal, scope::Scope};
 
-/// Messages between the work and the connection. One is being sent meanwhile, and one may be in the making.
-const IN_HAND: usize = 1;
+/// Messages in the buffer between the work and the connection. Besides them, one may be on its way to the caller and
+/// one in the making.
+const BUFFERED: usize = 1;
 
 /// Where the work sends its messages.
 #[derive(Debug)]
 pub(super) struct Sink<T> {
     messages: mpsc::Sender<T>,
-    /// Longest wait for room.
+    /// Longest wait for room in the buffer.
     stall: Duration,
 }
 
 impl<T> Sink<T> {
-    /// Sends a message, once there is room for it. Fails where the caller makes none.
+    /// Sends a message as soon as the buffer has room. Fails where the caller does not read for `stall`.
     pub(super) async fn send(&self, message: T) -> Result<(), ApiError> {
-        // A closed channel is a caller that is gone, and this task about to be aborted.
+        // A closed channel means that the caller is gone: this task is about to be aborted.
         match tokio::time::timeout(self.stall, self.messages.send(message)).await {
             Ok(_) => Ok(()),
             Err(_) => {
@@ -41,7 +42,7 @@ impl<T> Sink<T> {
         }
     }
 
-    /// Sends a message if there is room for it now, and drops it if not.
+    /// Sends a message if the buffer has room now, else drops it.
     pub(super) fn offer(&self, message: T) {
         self.messages.try_send(message).ok();
     }
@@ -49,12 +50,12 @@ impl<T> Sink<T> {
 
 /// The messages of a streamed answer, and at the end its status. Dropping it ends the work.
 #[derive(Debug)]
-pub(super) struct Pieces<T> {
-    /// Read before the head was sent.
+pub(in crate::api) struct Pieces<T> {
+    /// The first message, which was read before the head of the answer was sent.
     first: Option<T>,
     messages: mpsc::Receiver<T>,
     work: JoinHandle<Result<(), Status>>,
-    /// The status is out.
+    /// The final status has been given out.
     ended: bool,
 }
 
@@ -68,19 +69,18 @@ where
     T: Send + 'static,
     F: Future<Output = Result<(), ApiError>> + Send + 'static,
 {
-    let (sender, messages) = mpsc::channel(IN_HAND);
+    let (sender, messages) = mpsc::channel(BUFFERED);
     let sink = Sink { messages: sender, stall: Duration::from_millis(stall_ms.into()) };
     let work = work(Arc::clone(&scope), sink);
-    let work =
-        tokio::spawn(
-            async move { scope.caught(work).await.map_err(|error| error.status(&scope.request_id)) },
-        );
+    let work = tokio::spawn(async move {
+        scope.caught(work).await.map_err(|error| Refusal::of(&scope, &error).status())
+    });
     Pieces { first: None, messages, work, ended: false }
 }
 
 impl<T: Unpin> Pieces<T> {
-    /// Waits for the first message. A failure before it can still be the head of the answer, which a
-    /// client may retry.
+    /// Waits for the first message. A failure before it still becomes the head of the answer, so that a client may
+    /// retry.
     pub(super) async fn begun(mut self) -> Result<Self, Status> {
         match std::future::poll_fn(|context| Pin::new(&mut self).poll_next(context)).await {
             Some(Ok(message)) => self.first = Some(message),
@@ -104,14 +104,14 @@ impl<T: Unpin> Stream for Pieces<T> {
         if self.ended {
             return Poll::Ready(None);
         }
-        // The sink is gone, so the work ends now.
+        // The sender has been dropped, so the work is ending.
         let end = ready!(pin!(&mut self.work).poll(context));
         self.ended = true;
         Poll::Ready(match end {
             Ok(Ok(())) => None,
             Ok(Err(status)) => Some(Err(status)),
-            // Only at the end of the runtime: panics are caught within.
-            Err(_) => Some(Err(ApiError::Internal.status(""))),
+            // This happens only at the end of the runtime: panics are caught inside the work.
+            Err(_) => Some(Err(Refusal::unsupervised(&ApiError::Internal).status())),
         })
     }
 }

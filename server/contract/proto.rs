@@ -13,5 +13,8 @@ pub const SERVICE_NAME: &str = trace_completion_service_server::SERVICE_NAME;
 /// Name of the package, and the domain of error reasons.
 pub const PACKAGE: &str = "tracecompletion.v1";
 
-/// The REST door, described.
+/// The OpenAPI document of the REST door.
 pub const OPENAPI: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+
+/// Path of the REST door. A trailing slash is accepted too.
+pub const REST_PATH: &str = "/v1/stats/querier/tracing-completion-by-external-app-spans";

@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 use super::validate::{KINDS, quote};
 use crate::flow::SpanKind;
 
-/// Integers beyond this have no exact float: 2^53.
+/// Floats above this, 2^53, cannot represent every integer.
 const EXACT_FLOAT: f64 = 9_007_199_254_740_992.0;
-/// Integers of i64 end before this: 2^63.
+/// The first integer that i64 cannot hold: 2^63.
 const END_OF_INTEGERS: f64 = 9_223_372_036_854_775_808.0;
 /// Characters of a number that a message shows.
 const MAX_DIGITS: usize = 40;
@@ -20,14 +20,14 @@ pub(super) enum Scalar<'a> {
     /// As the caller wrote it.
     Number(&'a str),
     Text(String),
-    /// With half of a pair of surrogates, which is no text.
+    /// A string that holds only one half of a surrogate pair, which is no text.
     NoText,
     List,
     Object,
 }
 
 impl<'a> Scalar<'a> {
-    /// Tells what a value is, of which the grammar has been checked.
+    /// Tells what a value is. Its grammar has been checked before.
     pub(super) fn read(value: &'a RawValue) -> Self {
         let text = value.get();
         match text.as_bytes().first() {
@@ -99,8 +99,8 @@ fn number(text: &str) -> Result<i64, String> {
     if let Ok(value) = text.parse() {
         return Ok(value);
     }
-    // Of an integer the nearest float is enough to say on which side it is too far. JSON's numbers are
-    // among those that Rust reads; ones that are too large are infinite.
+    // For an integer that is too large, the nearest float is enough to say on which side it is. Rust reads every number
+    // that JSON allows; one that is too large becomes infinite.
     let value: f64 = text.parse().unwrap_or(f64::NAN);
     let too_far = value.abs() > END_OF_INTEGERS || is_integer(text);
     match value {
@@ -111,7 +111,7 @@ fn number(text: &str) -> Result<i64, String> {
     }
 }
 
-/// A number, fit for a message. All its characters are ASCII.
+/// A number, cut so that a message can show it. All its characters are ASCII.
 fn cut(text: &str) -> String {
     match text.get(..MAX_DIGITS) {
         Some(start) if start.len() < text.len() => format!("{start}…"),

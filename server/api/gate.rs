@@ -1,5 +1,6 @@
 //! The gate: how many completions work at the same time, and how many wait for a place. It is one for
-//! all connections and both doors. Waiting is short and bounded; who finds no place is told to come back.
+//! all connections and both doors. Waiting is short and bounded. A caller for whom no place becomes free is told to
+//! come back later.
 
 use std::{
     sync::{
@@ -14,25 +15,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::error::ApiError;
 use crate::config::Limits;
 
-/// Bounds the completions at work.
+/// Bounds how many completions are at work.
 #[derive(Debug)]
 pub struct Gate {
     /// A permit for each place.
     places: Arc<Semaphore>,
-    /// How many wait now.
+    /// How many callers wait now.
     waiting: AtomicUsize,
-    /// Most that may wait.
+    /// How many callers may wait.
     max_waiting: usize,
     /// Longest wait.
     max_wait: Duration,
 }
 
-/// A place at work, given back on drop.
+/// A place for a completion. Dropping it gives it back.
 #[derive(Debug)]
 pub struct Place(#[allow(dead_code)] OwnedSemaphorePermit);
 
 impl Gate {
-    /// With the configured numbers.
+    /// A gate with the configured limits.
     pub fn new(limits: &Limits) -> Self {
         Gate {
             places: Arc::new(Semaphore::new(limits.max_concurrent as usize)),
@@ -42,7 +43,7 @@ impl Gate {
         }
     }
 
-    /// Takes a place, waiting for one if need be. Fails with [`ApiError::Busy`].
+    /// Takes a place; waits for one where none is free. Fails with [`ApiError::Busy`].
     pub async fn enter(&self) -> Result<Place, ApiError> {
         if let Ok(permit) = Arc::clone(&self.places).try_acquire_owned() {
             return Ok(Place(permit));
@@ -60,7 +61,7 @@ impl Gate {
     }
 }
 
-/// Counts one that waits, until dropped: a caller may go away while it waits.
+/// Counts a waiting caller until dropped, because a caller may go away while it waits.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

@@ -1,42 +1,45 @@
-//! One answer in pieces: progress while the search goes on, the spans in chunks, a summary. Spans get
-//! their form chunk by chunk, so that an answer of any size takes little more than its rows.
+//! One answer in pieces: progress while the search goes on, the spans in chunks, a summary. Spans become messages
+//! chunk by chunk, so that an answer of any size needs little more memory than its rows.
 
 use std::sync::Arc;
 
 use prost::Message;
 
-use super::{
-    answer,
-    core::{Core, LARGE_ANSWER_SPANS, off_worker_if},
-    error::ApiError,
-    pieces::{self, Pieces, Sink},
-    proto::{
-        CompletionProgress, CompletionSummary, Span, SpanChunk, SpanReason, StreamCompleteTraceRequest,
-        StreamCompleteTraceResponse, stream_complete_trace_response::Part,
-    },
-    scope::Scope,
-    validate::{self, Violations},
-};
+use super::pieces::{self, Pieces, Sink};
 use crate::{
+    api::{
+        completer::{Completer, is_small_answer},
+        error::ApiError,
+        scope::Scope,
+    },
     completion::{Completion, Progress},
+    contract::{
+        Violations, answer,
+        proto::{
+            CompletionProgress, CompletionSummary, Span, SpanChunk, SpanReason, StreamCompleteTraceRequest,
+            StreamCompleteTraceResponse, stream_complete_trace_response::Part,
+        },
+        validate,
+    },
+    offload,
     store::FlowStore,
 };
 
-/// Bytes of a chunk and of a summary around what they hold: their own tag and length in a piece.
+/// Bytes that a chunk or a summary has beside its content: its tag and length in a piece.
 const PIECE_BYTES: usize = 16;
 
 /// Starts answering one question.
 pub(super) fn answer<S: FlowStore>(
-    core: Arc<Core<S>>,
+    completer: Arc<Completer<S>>,
     scope: Arc<Scope>,
     question: StreamCompleteTraceRequest,
 ) -> Pieces<StreamCompleteTraceResponse> {
-    let stall_ms = core.limits().stream_stall_ms;
-    pieces::start(scope, stall_ms, |scope, sink| run(core, scope, question, sink))
+    let stall_ms = completer.limits().stream_stall_ms;
+    pieces::start(scope, stall_ms, |scope, sink| run(completer, scope, question, sink))
 }
 
 async fn run<S: FlowStore>(
-    core: Arc<Core<S>>,
+    completer: Arc<Completer<S>>,
     scope: Arc<Scope>,
     question: StreamCompleteTraceRequest,
     sink: Sink<StreamCompleteTraceResponse>,
@@ -45,25 +48,25 @@ async fn run<S: FlowStore>(
     let size = message.encoded_len();
     let completion = scope
         .bounded(async {
-            let _place = core.enter().await?;
+            let _place = completer.enter().await?;
             let mut tell = |progress| sink.offer(piece(Part::Progress(told(progress, &scope))));
-            core.find(&scope, size, |rules| validate::message(message, rules), &mut tell).await
+            completer.find(&scope, size, |rules| validate::message(message, rules), &mut tell).await
         })
         .await?;
-    // The place is free again: the rest waits for the caller to read, not for us to compute.
+    // The place is free again: from here on the work waits for the caller to read.
 
-    let limits = core.limits();
+    let limits = completer.limits();
     let max_bytes = limits.stream_chunk_bytes.min(limits.max_answer_bytes) as usize;
     let opt_status = answer::opt_status(&completion);
-    let large = completion.completed.spans.len() > LARGE_ANSWER_SPANS;
-    let region = core.region().to_owned();
-    let mut chunks = off_worker_if(large, move || Chunks::new(completion, region, max_bytes)).await?;
+    let small = is_small_answer(&completion);
+    let region = completer.region().to_owned();
+    let mut chunks = offload::unless_small(small, move || Chunks::new(completion, region, max_bytes)).await;
     loop {
-        let (chunk, rest) = off_worker_if(large, move || {
+        let (chunk, rest) = offload::unless_small(small, move || {
             let chunk = chunks.next();
             (chunk, chunks)
         })
-        .await?;
+        .await;
         chunks = rest;
         let Some(chunk) = chunk else { break };
         send(&sink, Part::Chunk(chunk), limits.max_answer_bytes).await?;
@@ -73,7 +76,7 @@ async fn run<S: FlowStore>(
     Ok(())
 }
 
-/// The fault of a message without a question.
+/// The fault of a message that holds no request.
 pub(super) fn no_request() -> Violations {
     Violations::one("request", "required")
 }
@@ -103,7 +106,7 @@ fn told(progress: Progress, scope: &Scope) -> CompletionProgress {
     }
 }
 
-/// The spans of a completion as chunks, made one by one.
+/// Makes chunks of the spans of a completion, one after the other.
 struct Chunks {
     completion: Completion,
     region: String,
@@ -111,11 +114,11 @@ struct Chunks {
     max_bytes: usize,
     /// Index of the next span to be dressed.
     next: usize,
-    /// The next span, dressed already: it had no room in the chunk before.
+    /// A span that is dressed already, but had no room in the chunk before.
     left_over: Option<(Span, Option<SpanReason>, usize)>,
     /// Reasons of the spans to come.
     reasons: std::vec::IntoIter<SpanReason>,
-    /// What is known of the summary.
+    /// The summary, whose counts grow with each chunk.
     summary: CompletionSummary,
 }
 

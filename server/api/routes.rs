@@ -16,23 +16,31 @@ use tonic::server::NamedService;
 use tower::Service;
 
 use super::{
-    core::Core,
+    completer::Completer,
+    door::Door,
     error::ApiError,
     grpc::GrpcDoor,
-    proto::{DESCRIPTOR_SET, OPENAPI, trace_completion_service_server::TraceCompletionServiceServer},
+    http::{empty, is_grpc, shown},
+    refusal::Refusal,
     rest,
     scope::{RequestIds, Scope},
-    supervise::{Door, Supervision, empty, is_grpc, only_grpc, shown, supervise},
+    supervise::{Supervision, only_grpc, supervise},
     unread::{Bounds, read_rest},
 };
-use crate::store::FlowStore;
+use crate::{
+    contract::{
+        REST_PATH,
+        proto::{DESCRIPTOR_SET, OPENAPI, trace_completion_service_server::TraceCompletionServiceServer},
+    },
+    store::FlowStore,
+};
 
-/// Bytes around an answer: tags and lengths of the message that it is a part of.
+/// Bytes around an answer: tags and lengths of the message that holds it.
 const ENVELOPE_BYTES: usize = 64;
 
 /// All routes of the port. `ready` is whether the store answers, `stopping` whether the server ends.
 pub(super) fn routes<S: FlowStore, H>(
-    core: Core<S>,
+    completer: Completer<S>,
     health: H,
     ready: watch::Receiver<bool>,
     stopping: watch::Receiver<bool>,
@@ -42,23 +50,23 @@ where
     H::Response: IntoResponse,
     H::Future: Send + 'static,
 {
-    let limits = core.limits().clone();
-    let core = Arc::new(core);
+    let limits = completer.limits().clone();
+    let completer = Arc::new(completer);
     let ids = Arc::new(RequestIds::new());
     let supervision = |door| Supervision { door, ids: Arc::clone(&ids), limits: Arc::new(limits.clone()) };
 
-    // Answers have been measured before they are encoded; an answer in a batch carries a string more.
+    // The size of an answer is checked before it is encoded. An answer in a batch carries one string more.
     let max_encoded = limits.max_answer_bytes as usize + limits.max_string_bytes as usize + ENVELOPE_BYTES;
-    let service = TraceCompletionServiceServer::new(GrpcDoor { core: Arc::clone(&core), stopping })
+    let service = TraceCompletionServiceServer::new(GrpcDoor { completer: Arc::clone(&completer), stopping })
         .max_decoding_message_size(limits.max_request_bytes as usize)
         .max_encoding_message_size(max_encoded);
     let grpc = grpc_route(service).layer(from_fn_with_state(supervision(Door::Grpc), supervise));
 
     let complete = || post(rest::complete::<S>).fallback(|method, scope| wrong_method("POST", method, scope));
     let rest = Router::new()
-        .route(rest::PATH, complete())
-        .route(&format!("{}/", rest::PATH), complete())
-        .with_state(core)
+        .route(REST_PATH, complete())
+        .route(&format!("{}/", REST_PATH), complete())
+        .with_state(completer)
         .layer(from_fn_with_state(supervision(Door::Rest), supervise));
 
     let look = |method| wrong_method("GET, HEAD", method, None);
@@ -99,28 +107,28 @@ async fn readyz(State(ready): State<watch::Receiver<bool>>) -> Response<Body> {
     empty(if *ready.borrow() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE })
 }
 
-/// What the REST door is.
+/// The OpenAPI document of the REST door.
 async fn openapi() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], OPENAPI)
 }
 
 async fn unknown_path(uri: Uri, headers: HeaderMap) -> Response<Body> {
     let door = if is_grpc(&headers) { Door::Grpc } else { Door::Rest };
-    door.error(&ApiError::UnknownPath(shown(uri.path())), "")
+    door.refuse(&Refusal::unsupervised(&ApiError::UnknownPath(shown(uri.path()))))
 }
 
-/// The scope is there where the path is supervised.
+/// Refuses a method. A supervised path has a scope.
 async fn wrong_method(
     allowed: &'static str,
     method: Method,
     scope: Option<Extension<Arc<Scope>>>,
 ) -> Response<Body> {
     let error = ApiError::WrongMethod(method.to_string());
-    let request_id = scope.as_ref().map_or("", |scope| {
-        scope.failed(&error, None);
-        &scope.request_id
-    });
-    let mut response = error.response(request_id);
+    let refusal = match &scope {
+        Some(scope) => Refusal::of(scope, &error),
+        None => Refusal::unsupervised(&error),
+    };
+    let mut response = refusal.response();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
     response
 }

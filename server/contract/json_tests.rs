@@ -3,8 +3,8 @@
 
 use super::*;
 use crate::{
-    api::validate::KINDS,
     config::{Limits, Tracing},
+    contract::validate::KINDS,
     flow::{AppSpan, SpanKind},
 };
 

@@ -8,9 +8,12 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::proto::CompleteTraceRequest;
-use super::scalar::Scalar;
-use super::validate::{Checked, Draft, Numbers, Rules, SpanDraft, Spelling, Violation, Violations, quote};
+use super::{
+    proto::CompleteTraceRequest,
+    scalar::Scalar,
+    validate::{Checked, Draft, Numbers, Rules, SpanDraft, Spelling, quote},
+    violations::{Violation, Violations},
+};
 use crate::flow::CompletionRequest;
 
 /// Validates the body of a REST request.
@@ -18,7 +21,8 @@ pub fn body(bytes: &[u8], rules: Rules<'_>) -> Result<CompletionRequest, Violati
     Ok(read(bytes, rules)?.request(rules))
 }
 
-/// Validates the same body for sending it on over gRPC. What it leaves out is left to the server.
+/// Validates the same body and makes the gRPC message of it. Values that the body leaves out are left out here too, so
+/// that the server fills in its own.
 pub fn message(bytes: &[u8], rules: Rules<'_>) -> Result<CompleteTraceRequest, Violations> {
     Ok(read(bytes, rules)?.message())
 }
@@ -37,7 +41,7 @@ fn read(bytes: &[u8], rules: Rules<'_>) -> Result<Checked, Violations> {
         stopped: Stopped::default(),
     };
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    // The visitors refuse nothing by error, so that an error is one of syntax, with line and column.
+    // The visitors never return an error of their own, so every error is one of syntax, with line and column.
     let read = Top(&mut reader).deserialize(&mut deserializer).and_then(|()| deserializer.end());
     let fault = read.err().map(|e| {
         let path = reader.stopped.0.unwrap_or_default();
@@ -58,13 +62,13 @@ fn read(bytes: &[u8], rules: Rules<'_>) -> Result<Checked, Violations> {
     }
 }
 
-/// What stands in place of a value, quoted, such as NaN.
+/// The word that stands in the place of a value, such as NaN, quoted.
 fn refused_word(text: &str, error: &serde_json::Error) -> Option<String> {
     let said = error.to_string();
     if !["expected value", "expected ident", "invalid number"].iter().any(|kind| said.starts_with(kind)) {
         return None;
     }
-    // Both count from 1, and the column in bytes.
+    // Line and column count from 1, and the column counts bytes.
     let line = text.split('\n').nth(error.line().checked_sub(1)?)?;
     let at = error.column().checked_sub(1)?;
     let part = |b: &&u8| b.is_ascii_alphanumeric() || b"_+-.".contains(b);
@@ -85,7 +89,7 @@ struct Reader<'a> {
 struct Stopped(Option<String>);
 
 impl Stopped {
-    /// Notes the path of a failed reading. The innermost one is the first to know.
+    /// Notes the path where reading failed. The innermost reader notes it first.
     fn at<T, E>(&mut self, read: Result<T, E>, path: impl FnOnce() -> String) -> Result<T, E> {
         read.inspect_err(|_| {
             self.0.get_or_insert_with(path);
@@ -162,7 +166,7 @@ impl<const N: usize> Keys<N> {
         Key::Refused
     }
 
-    /// Reports the required fields of the object at `prefix` that did not come.
+    /// Reports the required fields that the object at `prefix` lacks.
     fn finish(&self, prefix: &str, violations: &mut Violations) {
         for (field, seen) in self.fields.iter().zip(self.seen) {
             if field.required && seen.is_none() {
@@ -355,7 +359,7 @@ impl<'de> Visitor<'de> for OneSpan<'_, '_> {
         let mut span = SpanDraft::default();
         let OneSpan { draft, stopped, path } = self;
         let read = read_span(&mut map, &path, &mut span, draft, stopped);
-        // What came of a span before the JSON broke off is checked too.
+        // The fields that were read before the JSON broke off are checked too.
         draft.span(&path, span);
         read
     }

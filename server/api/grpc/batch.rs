@@ -1,5 +1,6 @@
-//! Many questions on one stream. Each is a request like any other, with a deadline, a place at the gate
-//! and a log line of its own; the stream around them reads, bounds, and sends what is finished.
+//! Many questions on one stream. Each question is a request like any other: it has its own deadline, place at the
+//! gate and log line. The stream around them reads the questions, bounds how many are at work, and sends each answer
+//! when it is finished.
 
 use std::sync::Arc;
 
@@ -8,52 +9,59 @@ use tokio::{sync::watch, task::JoinSet};
 use tonic::Streaming;
 
 use super::{
-    answer,
-    core::Core,
-    error::{ApiError, from_refused_message},
     pieces::{self, Pieces, Sink},
-    proto::{
-        BatchCompleteTraceRequest, BatchCompleteTraceResponse, CompleteTraceResponse,
-        batch_complete_trace_response::Result as Outcome,
-    },
-    scope::Scope,
-    server::stopped,
     stream::no_request,
-    validate::{self, Violations},
 };
-use crate::store::FlowStore;
+use crate::{
+    api::{
+        completer::Completer,
+        error::{ApiError, from_refused_message},
+        refusal::Refusal,
+        scope::Scope,
+        shutdown::stopped,
+    },
+    contract::{
+        Violations, answer,
+        proto::{
+            BatchCompleteTraceRequest, BatchCompleteTraceResponse, CompleteTraceResponse,
+            batch_complete_trace_response::Result as Outcome,
+        },
+        validate,
+    },
+    store::FlowStore,
+};
 
 /// Starts answering the questions as they come. `stopping` is whether the server ends.
 pub(super) fn answers<S: FlowStore>(
-    core: Arc<Core<S>>,
+    completer: Arc<Completer<S>>,
     scope: Arc<Scope>,
     questions: Streaming<BatchCompleteTraceRequest>,
     stopping: watch::Receiver<bool>,
 ) -> Pieces<BatchCompleteTraceResponse> {
-    let stall_ms = core.limits().stream_stall_ms;
-    pieces::start(scope, stall_ms, |scope, sink| run(core, scope, questions, stopping, sink))
+    let stall_ms = completer.limits().stream_stall_ms;
+    pieces::start(scope, stall_ms, |scope, sink| run(completer, scope, questions, stopping, sink))
 }
 
-/// What there is to read.
+/// What the stream of questions still brings.
 enum Reading {
     /// More questions.
     Open,
     /// Nothing: the caller has closed its side, or is gone.
     Closed,
-    /// Nothing that we want: this ends the stream once the running questions are answered.
+    /// Nothing more that the server takes: this error ends the stream once the running questions are answered.
     Failed(ApiError),
 }
 
 async fn run<S: FlowStore>(
-    core: Arc<Core<S>>,
+    completer: Arc<Completer<S>>,
     scope: Arc<Scope>,
     mut questions: Streaming<BatchCompleteTraceRequest>,
     mut stopping: watch::Receiver<bool>,
     sink: Sink<BatchCompleteTraceResponse>,
 ) -> Result<(), ApiError> {
-    let in_flight = core.limits().batch_in_flight as usize;
-    // On tasks of their own: they go on while this one waits for the caller to read. Dropping the set
-    // ends them.
+    let in_flight = completer.limits().batch_in_flight as usize;
+    // Questions run on tasks of their own, so that they go on while this task waits for the caller to read.
+    // Dropping the set ends them.
     let mut running = JoinSet::new();
     let mut reading = Reading::Open;
     let mut count = 0;
@@ -61,17 +69,17 @@ async fn run<S: FlowStore>(
         let open = matches!(reading, Reading::Open);
         tokio::select! {
             Some(answer) = running.join_next() => {
-                // An error is a panic outside the question's own guard.
+                // An error means a panic that the question's own guard did not catch.
                 sink.send(answer.map_err(|_| ApiError::Internal)?).await?;
             }
             question = questions.message(), if open && running.len() < in_flight => match question {
                 Ok(Some(question)) => {
                     count += 1;
-                    running.spawn(answer(Arc::clone(&core), scope.question(count), question));
+                    running.spawn(answer(Arc::clone(&completer), scope.question(count), question));
                 }
                 Ok(None) => reading = Reading::Closed,
                 Err(status) => {
-                    reading = match from_refused_message(&status, core.limits()) {
+                    reading = match from_refused_message(&status, completer.limits()) {
                         Some(error) => Reading::Failed(error),
                         None => Reading::Closed,
                     };
@@ -92,9 +100,9 @@ async fn run<S: FlowStore>(
     }
 }
 
-/// Answers one question, whatever becomes of it.
+/// Answers one question. Its failure is an answer too.
 async fn answer<S: FlowStore>(
-    core: Arc<Core<S>>,
+    completer: Arc<Completer<S>>,
     scope: Arc<Scope>,
     question: BatchCompleteTraceRequest,
 ) -> BatchCompleteTraceResponse {
@@ -102,7 +110,7 @@ async fn answer<S: FlowStore>(
     let id_bytes = correlation_id.len();
     let outcome: Result<CompleteTraceResponse, ApiError> = scope
         .bounded(async {
-            let max = core.limits().max_string_bytes as usize;
+            let max = completer.limits().max_string_bytes as usize;
             if id_bytes > max {
                 let message =
                     format!("{id_bytes} bytes, at most {max} are allowed (limits.max_string_bytes)");
@@ -110,12 +118,12 @@ async fn answer<S: FlowStore>(
             }
             let message = request.ok_or_else(|| ApiError::Invalid(no_request()))?;
             let size = message.encoded_len();
-            core.complete(&scope, size, |rules| validate::message(message, rules), |answer| answer).await
+            completer.complete(&scope, size, |rules| validate::message(message, rules), |answer| answer).await
         })
         .await;
     let result = match outcome {
         Ok(response) => Outcome::Response(response),
-        Err(error) => Outcome::Error(error.rpc_status(&scope.request_id)),
+        Err(error) => Outcome::Error(Refusal::of(&scope, &error).rpc_status()),
     };
     BatchCompleteTraceResponse { correlation_id, result: Some(result) }
 }

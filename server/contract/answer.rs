@@ -1,19 +1,21 @@
 //! The completed trace as the documented answer (api section 4).
 
-use super::explanation;
-use super::proto::{CompleteTraceResponse, CompletedTrace, Span};
+use super::{
+    explanation,
+    proto::{CompleteTraceResponse, CompletedTrace, Span},
+};
 use crate::{
     completion::Completion,
     engine::{CompletedSpan, Related},
     flow::{AgentId, RowId, SignalSource, Text, Texts},
 };
 
-/// Everything was found that could be.
+/// Nothing is missing as far as the server knows.
 pub const SUCCESS: &str = "SUCCESS";
 /// Something is missing; the description says what.
 pub const PARTIAL_RESULT: &str = "PARTIAL_RESULT";
 
-/// Request spans have made-up row ids below this; those of the flow log carry a time above it.
+/// Row ids of request spans are made up and lie below this. Row ids of the flow log begin with a time and lie above.
 const FIRST_STORED_ID: RowId = RowId(1 << 48);
 
 /// The documented answer. `region` is the configured name of the flow log's region.

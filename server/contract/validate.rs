@@ -1,109 +1,17 @@
 //! What a request may say (api section 3): one set of rules for both doors. Every fault is reported,
 //! each with its path and the limit it breaks; nothing is guessed or repaired.
 
-use std::fmt;
-
+use super::{
+    proto,
+    violations::{Violation, Violations},
+};
 use crate::{
-    api::proto,
     config::{Limits, Tracing},
     flow::{AppSpan, CompletionRequest, SpanKind},
 };
 
-/// Faults kept of one request; further ones are counted.
-pub const MAX_VIOLATIONS: usize = 100;
 /// Characters of a caller's text that a message quotes.
 const MAX_QUOTE: usize = 40;
-
-/// One fault of a request.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Violation {
-    /// Where, as the caller wrote it: `app_spans[3].end_time_us`. Empty for the request as a whole.
-    pub path: String,
-    /// What is wrong, and the limit.
-    pub message: String,
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.path.as_str() {
-            "" => f.write_str(&self.message),
-            path => write!(f, "{path}: {}", self.message),
-        }
-    }
-}
-
-/// The faults of a request, in the order met.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Violations {
-    /// The first [`MAX_VIOLATIONS`].
-    pub list: Vec<Violation>,
-    /// How many more there are.
-    pub more: usize,
-}
-
-impl Violations {
-    /// Only one fault.
-    pub fn one(path: impl Into<String>, message: impl Into<String>) -> Self {
-        let mut violations = Violations::default();
-        violations.push(path, message);
-        violations
-    }
-
-    /// Adds a fault, or counts it.
-    pub fn push(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        if self.list.len() < MAX_VIOLATIONS {
-            self.list.push(Violation { path: path.into(), message: message.into() });
-        } else {
-            self.more += 1;
-        }
-    }
-
-    /// Puts a fault before those from `at` on.
-    fn insert(&mut self, at: usize, fault: Violation) {
-        if self.list.len() >= MAX_VIOLATIONS && self.list.pop().is_some() {
-            self.more += 1;
-        }
-        self.list.insert(at.min(self.list.len()), fault);
-    }
-
-    /// Adds the fault that ended the reading, which is told however many there are.
-    pub(super) fn push_last(&mut self, fault: Violation) {
-        self.insert(usize::MAX, fault);
-    }
-
-    /// The first faults, as many as have room in `budget` bytes of text, but at least one; the others
-    /// are counted.
-    pub fn fitting(&self, mut budget: usize) -> Violations {
-        let fits = |violation: &&Violation| {
-            let size = violation.path.len() + violation.message.len();
-            let fits = size <= budget;
-            budget = budget.saturating_sub(size);
-            fits
-        };
-        let count = self.list.iter().take_while(fits).count().max(1).min(self.list.len());
-        Violations { list: self.list[..count].to_vec(), more: self.more + self.list.len() - count }
-    }
-
-    /// No fault.
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty()
-    }
-}
-
-impl fmt::Display for Violations {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, violation) in self.list.iter().enumerate() {
-            if i > 0 {
-                f.write_str("; ")?;
-            }
-            violation.fmt(f)?;
-        }
-        match self.more {
-            0 => Ok(()),
-            more => write!(f, "; and {more} more"),
-        }
-    }
-}
 
 /// The values and limits that requests are measured against.
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +22,7 @@ pub struct Rules<'a> {
     pub tracing: &'a Tracing,
 }
 
-/// The fields outside the spans that a door has read. `None` stands for absent, and for refused.
+/// The fields outside the spans that a door has read. `None` is a field that is absent or that the door has refused.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub(super) struct Numbers {
     pub(super) max_iteration: Option<i64>,
@@ -168,7 +76,7 @@ impl<'a> Draft<'a> {
         Draft { rules, spans: Vec::new(), violations: Violations::default() }
     }
 
-    /// Most spans that are worth reading.
+    /// Spans after this many need not be read: the request is refused anyway.
     pub(super) fn max_spans(&self) -> usize {
         self.rules.limits.max_app_spans as usize
     }
@@ -344,7 +252,7 @@ pub fn message(
     Ok(draft.finish(numbers, Spelling::default())?.request(rules))
 }
 
-/// A caller's text, fit for a message: quoted, escaped, cut.
+/// A caller's text, quoted, escaped and cut so that a message can show it.
 pub(super) fn quote(text: &str) -> String {
     match text.char_indices().nth(MAX_QUOTE) {
         Some((end, _)) => format!("{:?}…", &text[..end]),
@@ -355,6 +263,7 @@ pub(super) fn quote(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::contract::violations::MAX_VIOLATIONS;
 
     fn span() -> proto::AppSpan {
         proto::AppSpan {

@@ -1,4 +1,4 @@
-//! The gRPC door.
+//! The methods of the gRPC door.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -6,26 +6,25 @@ use prost::Message;
 use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{
-    batch,
-    core::Core,
-    error::ApiError,
-    pieces::Pieces,
-    proto::{
-        BatchCompleteTraceRequest, BatchCompleteTraceResponse, CompleteTraceRequest, CompleteTraceResponse,
-        StreamCompleteTraceRequest, StreamCompleteTraceResponse,
-        trace_completion_service_server::TraceCompletionService,
+use super::{batch, pieces::Pieces, stream};
+use crate::{
+    api::{completer::Completer, error::ApiError, refusal::Refusal, scope::Scope},
+    contract::{
+        proto::{
+            BatchCompleteTraceRequest, BatchCompleteTraceResponse, CompleteTraceRequest,
+            CompleteTraceResponse, StreamCompleteTraceRequest, StreamCompleteTraceResponse,
+            trace_completion_service_server::TraceCompletionService,
+        },
+        validate,
     },
-    scope::Scope,
-    stream, validate,
+    store::FlowStore,
 };
-use crate::store::FlowStore;
 
 /// Serves `tracecompletion.v1.TraceCompletionService`.
-pub(super) struct GrpcDoor<S> {
-    pub(super) core: Arc<Core<S>>,
+pub(in crate::api) struct GrpcDoor<S> {
+    pub(in crate::api) completer: Arc<Completer<S>>,
     /// Whether the server ends.
-    pub(super) stopping: watch::Receiver<bool>,
+    pub(in crate::api) stopping: watch::Receiver<bool>,
 }
 
 #[tonic::async_trait]
@@ -41,11 +40,8 @@ impl<S: FlowStore> TraceCompletionService for GrpcDoor<S> {
         let message = request.into_inner();
         let size = message.encoded_len();
         let answer =
-            self.core.complete(&scope, size, |rules| validate::message(message, rules), |answer| answer);
-        answer.await.map(Response::new).map_err(|error| {
-            scope.failed(&error, None);
-            error.status(&scope.request_id)
-        })
+            self.completer.complete(&scope, size, |rules| validate::message(message, rules), |answer| answer);
+        answer.await.map(Response::new).map_err(|error| Refusal::of(&scope, &error).status())
     }
 
     async fn stream_complete_trace(
@@ -53,7 +49,7 @@ impl<S: FlowStore> TraceCompletionService for GrpcDoor<S> {
         mut request: Request<StreamCompleteTraceRequest>,
     ) -> Result<Response<Self::StreamCompleteTraceStream>, Status> {
         let scope = reached(&mut request)?;
-        let pieces = stream::answer(Arc::clone(&self.core), scope, request.into_inner());
+        let pieces = stream::answer(Arc::clone(&self.completer), scope, request.into_inner());
         Ok(Response::new(pieces.begun().await?))
     }
 
@@ -63,14 +59,19 @@ impl<S: FlowStore> TraceCompletionService for GrpcDoor<S> {
     ) -> Result<Response<Self::BatchCompleteTraceStream>, Status> {
         let scope = reached(&mut request)?;
         let questions = request.into_inner();
-        Ok(Response::new(batch::answers(Arc::clone(&self.core), scope, questions, self.stopping.clone())))
+        Ok(Response::new(batch::answers(
+            Arc::clone(&self.completer),
+            scope,
+            questions,
+            self.stopping.clone(),
+        )))
     }
 }
 
-/// The scope that the supervision has put there; from here on the answer is ours.
+/// The scope that the supervision has put into the request. It notes that our code has seen the request.
 fn reached<T>(request: &mut Request<T>) -> Result<Arc<Scope>, Status> {
     let scope = request.extensions_mut().remove::<Arc<Scope>>();
-    let scope = scope.ok_or_else(|| ApiError::Internal.status(""))?;
+    let scope = scope.ok_or_else(|| Refusal::unsupervised(&ApiError::Internal).status())?;
     scope.reached.store(true, Ordering::Relaxed);
     Ok(scope)
 }

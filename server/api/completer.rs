@@ -5,27 +5,31 @@ use std::sync::{Arc, atomic::Ordering};
 use prost::Message;
 
 use super::{
-    answer,
     error::{self, ApiError},
-    limits::{Gate, Place},
-    proto::CompleteTraceResponse,
+    gate::{Gate, Place},
     scope::Scope,
-    validate::{Rules, Violations},
 };
 use crate::{
     completion::{self, Completion, Progress},
     config::{Config, Limits, Tracing},
+    contract::{Rules, Violations, answer, proto::CompleteTraceResponse},
     flow::CompletionRequest,
+    offload,
     store::{FlowStore, ReadContext},
 };
 
-/// Requests of more bytes are read off the async workers: parsing takes about 5 ms a megabyte.
-const LARGE_REQUEST_BYTES: usize = 64 << 10;
-/// Answers of more spans are dressed off the async workers: a span takes about 3 µs.
-pub(super) const LARGE_ANSWER_SPANS: usize = 100;
+/// Requests up to this size are read on an async worker: parsing takes about 5 ms a megabyte.
+const SMALL_REQUEST_BYTES: usize = 64 << 10;
+/// Answers up to this size are dressed on an async worker: a span takes about 3 µs.
+const SMALL_ANSWER_SPANS: usize = 100;
 
-/// What both doors share.
-pub(super) struct Core<S> {
+/// Whether an answer of so many spans may be dressed on an async worker.
+pub(super) fn is_small_answer(completion: &Completion) -> bool {
+    completion.completed.spans.len() <= SMALL_ANSWER_SPANS
+}
+
+/// Completes traces for all doors: the store, the settings and the gate that they share.
+pub(super) struct Completer<S> {
     store: Arc<S>,
     settings: Arc<Settings>,
     gate: Gate,
@@ -37,14 +41,14 @@ struct Settings {
     region: String,
 }
 
-impl<S: FlowStore> Core<S> {
+impl<S: FlowStore> Completer<S> {
     pub(super) fn new(store: Arc<S>, config: &Config) -> Self {
         let settings = Settings {
             limits: config.limits.clone(),
             tracing: config.tracing.clone(),
             region: config.server.region_name.clone(),
         };
-        Core { store, settings: Arc::new(settings), gate: Gate::new(&config.limits) }
+        Completer { store, settings: Arc::new(settings), gate: Gate::new(&config.limits) }
     }
 
     pub(super) fn limits(&self) -> &Limits {
@@ -56,7 +60,7 @@ impl<S: FlowStore> Core<S> {
         &self.settings.region
     }
 
-    /// A place for a completion, to be held as long as it computes.
+    /// Takes a place for a completion. The caller holds it as long as the completion computes.
     pub(super) async fn enter(&self) -> Result<Place, ApiError> {
         self.gate.enter().await
     }
@@ -80,13 +84,12 @@ impl<S: FlowStore> Core<S> {
 
         let opt_status = answer::opt_status(&completion);
         let settings = Arc::clone(&self.settings);
-        let large = completion.completed.spans.len() > LARGE_ANSWER_SPANS;
-        let answer = off_worker_if(large, move || {
+        let answer = offload::unless_small(is_small_answer(&completion), move || {
             let response = answer::response(&completion, &settings.region);
             check_size(&response, &settings.limits)?;
             Ok(dress(response))
         })
-        .await??;
+        .await?;
         scope.succeeded(opt_status);
         Ok(answer)
     }
@@ -104,7 +107,8 @@ impl<S: FlowStore> Core<S> {
     {
         let settings = Arc::clone(&self.settings);
         let read = move || read(Rules { limits: &settings.limits, tracing: &settings.tracing });
-        let request = off_worker_if(size > LARGE_REQUEST_BYTES, read).await?.map_err(ApiError::Invalid)?;
+        let request =
+            offload::unless_small(size <= SMALL_REQUEST_BYTES, read).await.map_err(ApiError::Invalid)?;
         scope.spans.store(request.app_spans.len(), Ordering::Relaxed);
 
         let tracing = &self.settings.tracing;
@@ -116,7 +120,7 @@ impl<S: FlowStore> Core<S> {
         let found = completion::complete_with(&*self.store, tracing, &request, &context, progress).await;
         let completion = found.map_err(|e| {
             let (error, detail) = error::from_store(&e);
-            scope.failed(&error, Some(detail));
+            scope.note_detail(detail);
             error
         })?;
         scope.answer_spans.store(completion.completed.spans.len(), Ordering::Relaxed);
@@ -132,19 +136,4 @@ fn check_size(response: &CompleteTraceResponse, limits: &Limits) -> Result<(), A
         return Err(ApiError::AnswerTooLarge(message));
     }
     Ok(())
-}
-
-/// Runs a computation here, or where it cannot hold up other requests. A panic in it goes on here.
-pub(super) async fn off_worker_if<T: Send + 'static>(
-    large: bool,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, ApiError> {
-    if !large {
-        return Ok(work());
-    }
-    tokio::task::spawn_blocking(work).await.map_err(|e| match e.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        // Only at the end of the runtime.
-        Err(_) => ApiError::Internal,
-    })
 }
