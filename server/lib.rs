@@ -11,6 +11,7 @@ pub mod demo;
 pub mod embedded;
 pub mod engine;
 pub mod flow;
+pub mod flow_log;
 pub mod relation;
 pub mod replay;
 pub mod search;

@@ -23,7 +23,8 @@ use trace_completion::{
     config::{Config, TracingSource},
     demo::{Group, World, groups, question},
     embedded::{EmbeddedClickHouse, Options, User},
-    store::{ClickHouseStore, FlowWriter},
+    flow_log::FlowWriter,
+    store::ClickHouseStore,
 };
 
 /// The rights of the user that the README makes.

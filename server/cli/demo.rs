@@ -19,11 +19,12 @@ use tonic::transport::Endpoint;
 use super::{Failure, Threads, ask::ask, block_on, clickhouse, print, serve::listen, signal, terminal, tree};
 use crate::{
     api::{self, REST_PATH, proto::CompleteTraceResponse},
-    config::{Config, Log},
+    config::{Config, Log, StoreSettings},
     demo::{Group, World, groups, question},
     embedded::EmbeddedClickHouse,
     flow::{RowId, Texts},
-    store::{ClickHouseStore, FlowStore, FlowWriter, ReadContext, StoreSettings},
+    flow_log::FlowWriter,
+    store::{ClickHouseStore, FlowStore, ReadContext},
     telemetry,
 };
 

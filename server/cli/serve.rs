@@ -8,9 +8,9 @@ use tracing::{info, warn};
 use super::{Failure, Threads, block_on, clickhouse, config_file, print, signal};
 use crate::{
     api,
-    config::Config,
+    config::{Config, StoreSettings},
     embedded::EmbeddedClickHouse,
-    store::{ClickHouseStore, StoreSettings},
+    store::ClickHouseStore,
     telemetry,
 };
 

@@ -21,9 +21,10 @@ use serde_json::Value;
 use tokio::{net::TcpListener, runtime::Runtime};
 use trace_completion::{
     api::{self, REST_PATH},
-    config::{Config, Tracing},
+    config::{Config, StoreSettings, Tracing},
     embedded::{EmbeddedClickHouse, Options},
-    store::{ClickHouseStore, FlowWriter, StoreSettings, StoredRow, ddl},
+    flow_log::{FlowWriter, StoredRow, ddl},
+    store::ClickHouseStore,
 };
 
 use crate::support::cases;
