@@ -12,6 +12,7 @@ pub mod demo;
 pub mod embedded;
 pub mod engine;
 pub mod flow;
+pub mod flow_log;
 pub mod offload;
 pub mod relation;
 pub mod replay;

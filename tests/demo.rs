@@ -24,7 +24,8 @@ use trace_completion::{
     },
     demo::{Group, World, groups, question},
     embedded::{EmbeddedClickHouse, Options, User},
-    store::{ClickHouseStore, FlowWriter},
+    flow_log::FlowWriter,
+    store::ClickHouseStore,
 };
 
 /// The rights of the user that the README makes.

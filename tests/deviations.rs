@@ -7,14 +7,15 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use support::{memory_store::MemoryStore, small_worlds::*};
+use support::small_worlds::*;
 use trace_completion::{
     completion,
     config::Tracing,
     contract::answer,
     flow::{AppSpan, CompletionRequest, FlowRow, KeyRow, RowId, SpanKind, Texts},
+    flow_log::{MemoryStore, StoredRow},
     search::Question,
-    store::{FlowStore, Page, ReadContext, StoreError, StoredRow},
+    store::{FlowStore, Page, ReadContext, StoreError},
 };
 
 #[test]

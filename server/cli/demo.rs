@@ -26,12 +26,13 @@ use super::{
 };
 use crate::{
     api,
-    config::{Config, Log},
+    config::{Config, Log, StoreSettings},
     contract::{REST_PATH, answer, proto::CompleteTraceResponse},
     demo::{Group, World, groups, question},
     embedded::EmbeddedClickHouse,
     flow::{RowId, Texts},
-    store::{ClickHouseStore, FlowStore, FlowWriter, ReadContext, StoreSettings},
+    flow_log::FlowWriter,
+    store::{ClickHouseStore, FlowStore, ReadContext},
     telemetry,
 };
 

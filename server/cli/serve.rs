@@ -12,9 +12,9 @@ use super::{
 };
 use crate::{
     api,
-    config::Config,
+    config::{Config, StoreSettings},
     embedded::EmbeddedClickHouse,
-    store::{ClickHouseStore, StoreSettings},
+    store::ClickHouseStore,
     telemetry,
 };
 

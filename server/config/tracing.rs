@@ -1,6 +1,12 @@
-//! The `[tracing]` table: the original's tunables under their own names (algorithm 0.4).
+//! The `[tracing]` table: the settings of the original service under their own names (algorithm 0.4).
 
 use serde::{Deserialize, Serialize};
+
+use super::check::{Range, Ranges, range};
+
+/// Largest time tolerance of the configuration and of a request, in µs, about 126 years. A larger one would
+/// change no answer, and with this one no sum of times and tolerances overflows.
+pub const MAX_TOLERANCE_US: i64 = 4_000_000_000_000_000;
 
 /// How a trace is searched and assembled.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -22,7 +28,7 @@ pub struct Tracing {
     pub span_set_connection_strategies: Vec<ConnectionStrategy>,
     /// Seconds by which the lookup by trace id looks further than the request's own time (R-SEARCH-3).
     pub iteration_expand_time_range: u32,
-    /// Answer as the original does, or better (`docs/differences.md`).
+    /// Whether answers are those of the original service, or differ where `docs/differences.md` says so.
     pub compatibility: Compatibility,
     /// Most rows of one completion: the search ends when it has found as many. At least 1.
     pub max_rows: u32,
@@ -72,6 +78,21 @@ impl Tracing {
     }
 }
 
+impl Ranges for Tracing {
+    fn ranges(&self) -> Vec<Range> {
+        vec![
+            range("tracing.l7_tracing_limit", self.l7_tracing_limit, 1, 1_000_000),
+            range("tracing.max_iteration", self.max_iteration, 1, 10_000),
+            range("tracing.network_delay_us", self.network_delay_us, 1, MAX_TOLERANCE_US),
+            range("tracing.host_clock_offset_us", self.host_clock_offset_us, 1, MAX_TOLERANCE_US),
+            range("tracing.iteration_expand_time_range", self.iteration_expand_time_range, 0, 31_536_000),
+            range("tracing.max_rows", self.max_rows, 1, 10_000_000),
+            range("tracing.max_related_ids", self.max_related_ids, 0, 1_000_000),
+            range("tracing.late_span_margin_s", self.late_span_margin_s, 0, 86_400),
+        ]
+    }
+}
+
 /// A kind of key that ties rows together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -104,7 +125,7 @@ pub enum ConnectionStrategy {
 pub enum AppSpanDuplicates {
     /// One span: the caller's times and kind, the row's other fields and its `_ids`.
     Merge,
-    /// Two spans, as the original has it.
+    /// Two spans, as in the original service.
     Keep,
 }
 
@@ -112,8 +133,8 @@ pub enum AppSpanDuplicates {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compatibility {
-    /// As the original answers, rule by rule.
+    /// As the original service answers, rule by rule.
     Original,
-    /// Better, in the places that `docs/differences.md` names.
+    /// As this service answers by default: it differs where `docs/differences.md` says so.
     Off,
 }

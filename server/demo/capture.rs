@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use super::random::Random;
 use crate::{
     flow::{L4Protocol, L7Protocol, LogType, SignalSource},
-    store::StoredRow,
+    flow_log::StoredRow,
 };
 
 /// Kubernetes pod and service, a managed database, and an address outside, as DeepFlow numbers resources.

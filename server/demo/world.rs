@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     flow::{AppSpan, L7Protocol, SpanKind},
-    store::StoredRow,
+    flow_log::StoredRow,
 };
 
 const HTTP: L7Protocol = L7Protocol(20);

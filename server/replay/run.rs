@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::{
     case::{Case, CaseError},
     difference::differences,
-    pseudonyms::with_pseudonyms,
     recording::RecordingStore,
+    redaction::with_pseudonyms,
     store::ReplayStore,
 };
 use crate::{

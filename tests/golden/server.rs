@@ -21,10 +21,11 @@ use serde_json::Value;
 use tokio::{net::TcpListener, runtime::Runtime};
 use trace_completion::{
     api,
-    config::{Config, Tracing},
+    config::{Config, StoreSettings, Tracing},
     contract::REST_PATH,
     embedded::{EmbeddedClickHouse, Options},
-    store::{ClickHouseStore, FlowWriter, StoreSettings, StoredRow, ddl},
+    flow_log::{FlowWriter, StoredRow, ddl},
+    store::ClickHouseStore,
 };
 
 use crate::support::cases;

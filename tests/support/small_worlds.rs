@@ -7,10 +7,9 @@ use trace_completion::{
     config::{AppSpanDuplicates, Compatibility, Tracing},
     contract::{answer, proto::CompleteTraceResponse},
     flow::{AppSpan, CompletionRequest, SpanKind},
-    store::{ReadContext, StoredRow},
+    flow_log::{MemoryStore, StoredRow},
+    store::ReadContext,
 };
-
-use super::memory_store::MemoryStore;
 
 pub const SECOND: i64 = 1_767_000_000;
 pub const BASE_US: i64 = SECOND * 1_000_000;

@@ -9,7 +9,7 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-use super::settings::{Compression, InvalidStoreSetting, StoreSettings};
+use crate::config::{Compression, ConfigError, StoreSettings};
 
 /// Longest SQL text, in bytes. The server's default holds some 12,000 ids, a list of long texts is more.
 const MAX_QUERY_SIZE: u32 = 16 << 20;
@@ -26,21 +26,23 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(settings: &StoreSettings) -> Result<Self, InvalidStoreSetting> {
-        settings.validate()?;
-        let client = |idle_connections| -> Result<Client, InvalidStoreSetting> {
+    pub(super) fn new(settings: &StoreSettings) -> Result<Self, ConfigError> {
+        settings.check()?;
+        let client = |idle_connections| -> Result<Client, ConfigError> {
             Ok(configure(Client::with_http_client(http_client(settings, idle_connections)?), settings))
         };
         Ok(Self { pooled: client(usize::MAX)?, fresh: client(0)? })
     }
 }
 
+/// The client that the store reads with, for the room that writes.
+pub(crate) fn client(settings: &StoreSettings) -> Result<Client, ConfigError> {
+    Ok(Connection::new(settings)?.pooled)
+}
+
 type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
 
-fn http_client<B>(
-    settings: &StoreSettings,
-    idle: usize,
-) -> Result<HttpClient<Connector, B>, InvalidStoreSetting>
+fn http_client<B>(settings: &StoreSettings, idle: usize) -> Result<HttpClient<Connector, B>, ConfigError>
 where
     B: http_body::Body + Send,
     B::Data: Send,
@@ -54,7 +56,10 @@ where
     let provider = rustls::crypto::ring::default_provider();
     let connector = HttpsConnectorBuilder::new()
         .with_provider_and_webpki_roots(provider)
-        .map_err(|error| InvalidStoreSetting { field: "url", problem: format!("TLS: {error}") })?
+        .map_err(|error| ConfigError::Value {
+            key: "store.url".to_owned(),
+            problem: format!("TLS: {error}"),
+        })?
         .https_or_http()
         .enable_http1()
         .wrap_connector(tcp);

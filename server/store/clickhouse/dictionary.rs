@@ -1,6 +1,6 @@
 //! The dictionaries that give names to numbers.
 
-use super::sql;
+use super::quoting;
 
 /// A dictionary of the database of names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -33,7 +33,7 @@ impl Dictionary {
 
     /// The name that the dictionary has for these values; as many are used as its key has parts.
     pub(super) fn lookup(self, tag_database: &str, values: &[&str; 2]) -> String {
-        let dictionary = sql::literal(&format!("{tag_database}.{}", self.name()));
+        let dictionary = quoting::literal(&format!("{tag_database}.{}", self.name()));
         let [first, second] = values;
         match self {
             Self::Device => format!("dictGet({dictionary}, 'name', (toUInt64({first}), toUInt64({second})))"),

@@ -4,7 +4,7 @@
 use clickhouse::error::Error as ClientError;
 use hyper_util::client::legacy::Error as HttpError;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
 /// Why a read failed, with what decides on a second try.
 #[derive(Debug)]
@@ -62,6 +62,11 @@ impl Failure {
     pub(super) fn may_be_the_schema(&self) -> bool {
         self.code.is_some_and(|code| code == DENIED_RIGHT || elsewhere(code).is_none())
     }
+}
+
+/// An error of the client in our own terms.
+pub(crate) fn store_error(error: ClientError) -> StoreError {
+    Failure::from(error).error
 }
 
 /// Code 497 is about one right, and may be the right to one dictionary.

@@ -9,8 +9,8 @@ use std::{
 use clickhouse::{Client, Row, RowRead};
 use tokio::time::{Instant, timeout_at};
 
-use super::{connection::Connection, error::Failure, settings::StoreSettings, sql::Statement};
-use crate::store::ReadContext;
+use super::{connection::Connection, error::Failure, sql::Statement};
+use crate::{config::StoreSettings, store::flow_store::ReadContext};
 
 /// The server stops a query at `max_execution_time`; if it has not said so this much later, it never will.
 const GRACE: Duration = Duration::from_secs(1);

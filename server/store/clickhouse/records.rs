@@ -2,7 +2,7 @@
 //! and go straight into [`Texts`].
 //!
 //! Fields begin with `r_` because they are the aliases of the query, and an alias that is also a column
-//! would replace the column in `WHERE`. [`super::columns`] writes the expressions in the same order.
+//! would replace the column in `WHERE`. `expressions` writes the select list in the same order.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::{
         AgentId, FlowRow, KeyRow, L4Protocol, L7Protocol, LogType, RowId, Side, SignalSource, SyscallTraceId,
         TcpSeq, Text, Texts,
     },
-    store::ReadContext,
+    store::flow_store::ReadContext,
 };
 
 macro_rules! record {
@@ -255,7 +255,19 @@ fn intern(texts: &mut Texts, bytes: &[u8]) -> Text {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{column_names::NEEDED, columns::Columns, dictionary::Dictionary, expressions::Selected},
+        *,
+    };
+
+    #[test]
+    fn select_lists_are_the_fields_of_the_records() {
+        let present = NEEDED.iter().map(|name| ((*name).to_owned(), "UInt128".to_owned())).collect();
+        let columns = Columns::new("flow_log.l7_flow_log", &present, "flow_tag", &Dictionary::ALL).unwrap();
+        let aliases = |list: &[Selected]| list.iter().map(|selected| selected.alias).collect::<Vec<_>>();
+        assert_eq!(aliases(&columns.key), KeyRecord::COLUMN_NAMES);
+        assert_eq!(aliases(&columns.flow), FlowRecord::COLUMN_NAMES);
+    }
 
     #[test]
     fn texts_that_are_not_utf8_are_mended() {

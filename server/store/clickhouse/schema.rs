@@ -8,14 +8,12 @@ use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
-    columns::Columns,
-    dictionary::Dictionary,
-    error::Failure,
-    read::Reader,
-    settings::StoreSettings,
-    sql::{self, Statement},
+    columns::Columns, dictionary::Dictionary, error::Failure, quoting, read::Reader, sql::Statement,
 };
-use crate::store::{ReadContext, StoreError};
+use crate::{
+    config::StoreSettings,
+    store::{error::StoreError, flow_store::ReadContext},
+};
 
 /// The table that all releases of DeepFlow have, on one server or on a cluster.
 const TABLE: &str = "l7_flow_log";
@@ -197,6 +195,6 @@ impl SchemaSource {
     }
 
     fn quoted_table(&self) -> String {
-        format!("{}.{}", sql::identifier(&self.database), sql::identifier(TABLE))
+        format!("{}.{}", quoting::identifier(&self.database), quoting::identifier(TABLE))
     }
 }

@@ -1,5 +1,5 @@
-//! A row of the flow log as it is written: what a test, a demo or a recorded case knows of it. Reading
-//! never makes one; a store turns it into [`KeyRow`] and [`FlowRow`].
+//! A row of the flow log as tests, the demo and recorded cases have it. It can be written to a flow log, or
+//! kept in memory; a search reads it as a [`KeyRow`], an answer as a [`FlowRow`].
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -180,9 +180,9 @@ impl StoredRow {
         }
     }
 
-    /// Makes the instance and service of each end what DeepFlow makes of them on reading: where the
-    /// type is 0 or 255 there is no resource, so the id is the subnet's and the name is the address.
-    /// Recorded rows may say otherwise; a row that has been through this reads alike from every store.
+    /// Sets the instance and service of each end to what a reader of DeepFlow's tables sees: where the type is 0
+    /// or 255 there is no resource, so that the id is that of the subnet and the name is the address. Recorded
+    /// rows may have other values; after this, every store gives the same for the row.
     pub fn resolve_bare_addresses(&mut self) {
         let ips = [self.ip_text(0), self.ip_text(1)];
         let [ip_0, ip_1] = &ips;

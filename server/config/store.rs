@@ -1,14 +1,19 @@
-//! How to reach the flow log and how much of it to take: the `[store]` table of the configuration.
+//! The `[store]` table: how to reach the flow log, and the limits of each query to it.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::{
+    check::{Range, Ranges, at_least, range},
+    error::ConfigError,
+};
+
 /// Where DeepFlow's ClickHouse is, and the limits of each query to it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSettings {
-    /// Base URL of the HTTP interface, `http` or `https`, without user, query or fragment.
+    /// Base URL of the HTTP interface, `http` or `https`, without user, query and fragment.
     pub url: String,
     /// Database of the flow log: `flow_log`, or `NNNN_flow_log` for an organisation. Names come from the
     /// database of the same prefix that ends in `flow_tag`.
@@ -17,15 +22,15 @@ pub struct StoreSettings {
     pub user: String,
     /// Password, empty for none. Never printed.
     pub password: Password,
-    /// Longest run of one query on the server, in seconds, 1 to 3600. A query never gets more than what is
-    /// left of its request's deadline.
+    /// Longest run of one query on the server, in seconds, 1 to 3600. A query never gets more time than its
+    /// request has left.
     pub max_execution_time_s: u32,
     /// Longest wait for a connection, in milliseconds, 1 to 60000.
     pub connect_timeout_ms: u32,
     /// Idle connections are closed after so many milliseconds, 1 to 60000. Must be less than the server's
     /// keep-alive, which is 3 s before ClickHouse 23.11 and 10 s after.
     pub pool_idle_timeout_ms: u32,
-    /// Compression of answers. Costs time on the machine itself, saves it over a network.
+    /// Compression of answers: saves time over a network, and costs time where ClickHouse is on this machine.
     pub compression: Compression,
     /// Most ids or keys in one query, 1 to 10000; longer lists take several queries.
     pub keys_per_query: u32,
@@ -54,46 +59,22 @@ impl Default for StoreSettings {
     }
 }
 
-/// A setting that makes no sense.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("store.{field}: {problem}")]
-pub struct InvalidStoreSetting {
-    /// Name of the setting.
-    pub field: &'static str,
-    /// What is wrong with it.
-    pub problem: String,
-}
-
 impl StoreSettings {
-    /// Says which setting makes no sense, if one does.
-    pub fn validate(&self) -> Result<(), InvalidStoreSetting> {
-        self.validate_url().map_err(|problem| InvalidStoreSetting { field: "url", problem })?;
-        let in_range = |field, value: u64, from: u64, to: u64| {
-            if (from..=to).contains(&value) {
-                return Ok(());
-            }
-            let problem = match to {
-                u64::MAX => format!("{value} is less than {from}"),
-                _ => format!("{value} is not between {from} and {to}"),
-            };
-            Err(InvalidStoreSetting { field, problem })
-        };
-        in_range("max_execution_time_s", self.max_execution_time_s.into(), 1, 3600)?;
-        in_range("connect_timeout_ms", self.connect_timeout_ms.into(), 1, 60_000)?;
-        in_range("pool_idle_timeout_ms", self.pool_idle_timeout_ms.into(), 1, 60_000)?;
-        in_range("keys_per_query", self.keys_per_query.into(), 1, 10_000)?;
-        in_range("max_result_bytes", self.max_result_bytes, 65_536, u64::MAX)?;
-        in_range("schema_refresh_s", self.schema_refresh_s.into(), 1, u64::MAX)?;
-        for (field, value) in [("database", &self.database), ("user", &self.user)] {
+    /// Checks every setting.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let fault = |key: &str, problem: String| ConfigError::Value { key: key.to_owned(), problem };
+        self.check_url().map_err(|problem| fault("store.url", problem))?;
+        self.check_ranges()?;
+        for (key, value) in [("store.database", &self.database), ("store.user", &self.user)] {
             if value.is_empty() {
-                return Err(InvalidStoreSetting { field, problem: "is empty".to_owned() });
+                return Err(fault(key, "is empty".to_owned()));
             }
         }
         Ok(())
     }
 
-    fn validate_url(&self) -> Result<(), String> {
-        // the text is not repeated: it may hold a password
+    fn check_url(&self) -> Result<(), String> {
+        // The text is not repeated: it may hold a password.
         let uri: http::Uri = self.url.parse().map_err(|error| format!("is no URL: {error}"))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) {
             return Err("does not begin with http:// or https://".to_owned());
@@ -112,6 +93,21 @@ impl StoreSettings {
     pub(crate) fn tag_database(&self) -> String {
         let prefix = self.database.strip_suffix("flow_log").unwrap_or_default();
         format!("{prefix}flow_tag")
+    }
+}
+
+impl Ranges for StoreSettings {
+    fn ranges(&self) -> Vec<Range> {
+        // TOML has no larger numbers.
+        let max_result_bytes = i64::try_from(self.max_result_bytes).unwrap_or(i64::MAX);
+        vec![
+            range("store.max_execution_time_s", self.max_execution_time_s, 1, 3600),
+            range("store.connect_timeout_ms", self.connect_timeout_ms, 1, 60_000),
+            range("store.pool_idle_timeout_ms", self.pool_idle_timeout_ms, 1, 60_000),
+            range("store.keys_per_query", self.keys_per_query, 1, 10_000),
+            at_least("store.max_result_bytes", max_result_bytes, 65_536),
+            at_least("store.schema_refresh_s", self.schema_refresh_s, 1),
+        ]
     }
 }
 
@@ -176,7 +172,7 @@ mod tests {
 
     #[test]
     fn defaults_are_valid_and_unknown_keys_are_not() {
-        assert_eq!(StoreSettings::default().validate(), Ok(()));
+        assert!(StoreSettings::default().check().is_ok());
         assert!(toml::from_str::<StoreSettings>("pasword = 'x'").is_err());
     }
 
@@ -197,9 +193,9 @@ mod tests {
             ("database = ''", "database"),
         ];
         for (text, field) in cases {
-            let error = toml::from_str::<StoreSettings>(text).unwrap().validate().unwrap_err();
-            assert_eq!(error.field, field, "{text}");
-            assert!(!error.to_string().contains("secret"), "{error}");
+            let error = toml::from_str::<StoreSettings>(text).unwrap().check().unwrap_err().to_string();
+            assert!(error.starts_with(&format!("store.{field}: ")), "{text}: {error}");
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 
