@@ -92,7 +92,7 @@ impl Reasons<'_> {
         let grown = &self.facts.forest.grown;
         match (grown.parents[node as usize], grown.rules[node as usize]) {
             (Some(parent), Some(rule)) => SpanReason {
-                rule: rule.name(),
+                rule: rule.id(),
                 strong: Some(rule.is_strong()),
                 matched: self.matched(parent, node),
                 refused: Vec::new(),
@@ -101,7 +101,7 @@ impl Reasons<'_> {
                 let mut refused = self.refused(node, seen);
                 if let Some(rule) = rule {
                     let reason =
-                        format!("{} gave it a parent below itself; the ring was opened here", rule.name());
+                        format!("{} gave it a parent below itself; the ring was opened here", rule.id());
                     refused.insert(0, (String::new(), reason));
                 }
                 SpanReason { refused, ..SpanReason::default() }

@@ -72,7 +72,6 @@ impl<const N: usize> Iterator for Merged<'_, N> {
 /// The relations of all flows.
 pub(super) struct Relations<'a> {
     flows: &'a [Flow],
-    texts: &'a Texts,
     tolerance: Tolerance,
     follow_dns: bool,
     by_req_seq: Files<u32>,
@@ -123,7 +122,7 @@ impl Seen {
 }
 
 impl<'a> Relations<'a> {
-    pub(super) fn new(flows: &'a [Flow], tolerance: Tolerance, follow_dns: bool, texts: &'a Texts) -> Self {
+    pub(super) fn new(flows: &'a [Flow], tolerance: Tolerance, follow_dns: bool) -> Self {
         let numbered = || flows.iter().map(Flow::key).zip(0u32..);
         let texts_of = |value: fn(&crate::flow::KeyRow) -> Text| {
             Files::new(numbered().map(move |(key, i)| (value(key), i)).filter(|(text, _)| !text.is_empty()))
@@ -149,7 +148,6 @@ impl<'a> Relations<'a> {
             .filter(|(id, _)| *id != 0);
         Relations {
             flows,
-            texts,
             tolerance,
             follow_dns,
             by_req_seq: Files::new(by_req_seq),
@@ -296,10 +294,10 @@ impl<'a> Relations<'a> {
     }
 
     /// R-REL-4, with all fields (R-NET-2).
-    pub(super) fn tcp_strong(&self, a: u32, b: u32) -> bool {
+    pub(super) fn tcp_strong(&self, a: u32, b: u32, texts: &Texts) -> bool {
         let (a, b) = (&self.flows[a as usize], &self.flows[b as usize]);
         relation::tcp_strong(a.key(), b.key(), self.tolerance)
-            && !conflict::of_rows(&a.row, &a.trace_ids, &b.row, &b.trace_ids, self.texts)
+            && !conflict::of_rows(&a.row, &a.trace_ids, &b.row, &b.trace_ids, texts)
     }
 
     fn dns(&self, a: u32, b: u32) -> bool {

@@ -2,18 +2,35 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{
-    super::{
-        by_start::ByStart,
-        exchange::{MILLISECOND_US, grain_us},
-        serving::{self, Process},
-    },
-    Joints,
-};
+use super::{calls::CallsByHeader, entries::Entries, facts::Facts};
 use crate::{
-    engine::tree::Rule,
+    engine::{
+        evidence::{
+            by_start::ByStart,
+            inner::{MILLISECOND_US, grain_us},
+            serving::{self, Process},
+        },
+        rule::Rule,
+    },
     flow::{L7Protocol, ObservationPoint},
 };
+
+/// For each client span, the end of the last call assigned to it by enclosure, in µs.
+#[derive(Default)]
+pub(super) struct CallingUntil(FxHashMap<u32, i64>);
+
+impl CallingUntil {
+    /// Another call that ends at `end_us` is assigned to the client span `app`.
+    pub(super) fn extend(&mut self, app: u32, end_us: i64) {
+        let until_us = self.0.entry(app).or_insert(end_us);
+        *until_us = (*until_us).max(end_us);
+    }
+
+    /// Whether the calls assigned to the client span are over when another one starts.
+    fn is_free(&self, app: u32, start_us: i64) -> bool {
+        self.0.get(&app).is_none_or(|&until_us| until_us <= start_us)
+    }
+}
 
 /// The application spans of each request that a process served, and of each process; by start.
 pub(super) struct AppsOfRequests {
@@ -28,7 +45,7 @@ pub(super) struct AppsOfRequests {
 }
 
 impl AppsOfRequests {
-    pub(super) fn of(joints: &Joints<'_>) -> Self {
+    pub(super) fn of(facts: &Facts<'_>, calls: &CallsByHeader, entries: &Entries) -> Self {
         let mut apps = AppsOfRequests {
             of_tail: FxHashMap::default(),
             of_top: FxHashMap::default(),
@@ -36,26 +53,25 @@ impl AppsOfRequests {
             callers: FxHashSet::default(),
         };
         let mut process_of: FxHashMap<u32, Process> = FxHashMap::default();
-        for (exchange, caller) in joints.exchanges.iter().zip(&joints.caller) {
+        for (exchange, caller) in facts.exchanges.iter().zip(calls.iter()) {
             if let &Some((app, Rule::CallOfAppSpan)) = caller {
                 apps.callers.insert(app);
-                if let Some(process) =
-                    exchange.client.and_then(|client| serving::process(joints.flow(client)))
+                if let Some(process) = exchange.client.and_then(|client| serving::process(facts.flow(client)))
                 {
-                    process_of.entry(joints.apps.top(app)).or_insert(process);
+                    process_of.entry(facts.apps.top(app)).or_insert(process);
                 }
             }
         }
-        for &app in &joints.apps.nodes {
-            let top = joints.apps.top(app);
-            let key = joints.flow(app).key();
+        for &app in &facts.apps.nodes {
+            let top = facts.apps.top(app);
+            let key = facts.flow(app).key();
             let file = |file: &mut ByStart| file.push(app, key.start_us, key.end_us);
             file(apps.of_top.entry(top).or_default());
-            let tail = joints.entry[top as usize].map(|(tail, _)| tail);
+            let tail = entries.of_app(top).map(|(tail, _)| tail);
             if let Some(tail) = tail {
                 file(apps.of_tail.entry(tail).or_default());
             }
-            let of_entry = tail.and_then(|tail| serving::process(joints.flow(tail)));
+            let of_entry = tail.and_then(|tail| serving::process(facts.flow(tail)));
             if let Some(process) = of_entry.or(process_of.get(&top).copied()) {
                 file(apps.of_process.entry(process).or_default());
             }
@@ -64,19 +80,25 @@ impl AppsOfRequests {
     }
 
     /// Of the request that a tail brought, the innermost application span around a call.
-    pub(super) fn innermost(&self, joints: &Joints<'_>, tail: u32, head: u32) -> Option<u32> {
-        self.pick(joints, self.of_tail.get(&tail)?, head)
+    pub(super) fn innermost(
+        &self,
+        facts: &Facts<'_>,
+        calling_until: &CallingUntil,
+        tail: u32,
+        head: u32,
+    ) -> Option<u32> {
+        self.pick(facts, calling_until, self.of_tail.get(&tail)?, head)
     }
 
     /// Of the request that a tail brought, the innermost application span around another top, whose own
     /// parent is not there.
-    pub(super) fn around(&self, joints: &Joints<'_>, tail: u32, top: u32) -> Option<u32> {
+    pub(super) fn around(&self, facts: &Facts<'_>, tail: u32, top: u32) -> Option<u32> {
         let apps = self.of_tail.get(&tail)?;
-        let inner = joints.flow(top).key();
+        let inner = facts.flow(top).key();
         apps.around(inner.start_us.saturating_sub(1), inner.end_us.saturating_sub(MILLISECOND_US)).find(
             |&app| {
-                let flow = joints.flow(app);
-                joints.apps.top(app) != top
+                let flow = facts.flow(app);
+                facts.apps.top(app) != top
                     && flow.point != ObservationPoint::ClientApp
                     && flow.key().end_us.saturating_add(grain_us(flow)) >= inner.end_us
             },
@@ -84,33 +106,49 @@ impl AppsOfRequests {
     }
 
     /// The same of the process that was entered with `top`.
-    pub(super) fn of_top(&self, joints: &Joints<'_>, top: u32, head: u32) -> Option<u32> {
-        self.pick(joints, self.of_top.get(&top)?, head)
+    pub(super) fn of_top(
+        &self,
+        facts: &Facts<'_>,
+        calling_until: &CallingUntil,
+        top: u32,
+        head: u32,
+    ) -> Option<u32> {
+        self.pick(facts, calling_until, self.of_top.get(&top)?, head)
     }
 
     /// The same of the process of a client span.
-    pub(super) fn of_process(&self, joints: &Joints<'_>, client: u32) -> Option<u32> {
-        let process = serving::process(joints.flow(client))?;
-        self.pick(joints, self.of_process.get(&process)?, client)
+    pub(super) fn of_process(
+        &self,
+        facts: &Facts<'_>,
+        calling_until: &CallingUntil,
+        client: u32,
+    ) -> Option<u32> {
+        let process = serving::process(facts.flow(client))?;
+        self.pick(facts, calling_until, self.of_process.get(&process)?, client)
     }
 
     /// The innermost around a call. Of client spans, one that makes another call at that time gives way to
     /// the next.
-    fn pick(&self, joints: &Joints<'_>, apps: &ByStart, head: u32) -> Option<u32> {
-        let call = joints.flow(head).key();
+    fn pick(
+        &self,
+        facts: &Facts<'_>,
+        calling_until: &CallingUntil,
+        apps: &ByStart,
+        head: u32,
+    ) -> Option<u32> {
+        let call = facts.flow(head).key();
         let is_dns = call.l7_protocol == L7Protocol::DNS;
-        let is_client = |app: u32| joints.flow(app).point == ObservationPoint::ClientApp;
+        let is_client = |app: u32| facts.flow(app).point == ObservationPoint::ClientApp;
         // Widened by what some tracers cut off their times; never before its start, for they cut that too.
         let mut around =
             apps.around(call.start_us, call.end_us.saturating_sub(MILLISECOND_US)).filter(|&app| {
-                let flow = joints.flow(app);
+                let flow = facts.flow(app);
                 // A client span that made its call makes no other one, but may look its server up.
                 let busy = is_client(app) && self.callers.contains(&app) && !is_dns;
                 !busy && flow.key().end_us.saturating_add(grain_us(flow)) >= call.end_us
             });
         let first = around.next()?;
-        let is_free =
-            |app: u32| joints.calling_until_us.get(&app).is_none_or(|&until| until <= call.start_us);
+        let is_free = |app: u32| calling_until.is_free(app, call.start_us);
         if is_dns || !is_client(first) || is_free(first) {
             return Some(first);
         }

@@ -3,11 +3,14 @@
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::{Build, Nodes, SetIndex, x_request_ids};
+use super::{
+    build::{Build, Nodes, x_request_ids},
+    sets::SetIndex,
+};
 use crate::{
     engine::{
         flows::{Flow, Instance},
-        tree::Rule,
+        rule::Rule,
     },
     flow::{ObservationPoint, Text},
 };

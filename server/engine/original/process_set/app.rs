@@ -2,11 +2,11 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Build, SetIndex};
+use super::{build::Build, sets::SetIndex};
 use crate::{
     engine::{
         flows::{Instance, POD},
-        tree::Rule,
+        rule::Rule,
     },
     flow::Text,
 };

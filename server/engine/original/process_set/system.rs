@@ -3,11 +3,15 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Build, Nodes, SetIndex, brothers::Brothers};
+use super::{
+    brothers::Brothers,
+    build::{Build, Nodes},
+    sets::SetIndex,
+};
 use crate::{
     engine::{
         flows::{Flow, Instance},
-        tree::Rule,
+        rule::Rule,
     },
     flow::{AgentId, ObservationPoint},
 };

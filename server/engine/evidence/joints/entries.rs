@@ -1,0 +1,280 @@
+//! Which exchange brought the request of each application span that enters a process.
+
+use std::cmp::Reverse;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{calls::CallsByHeader, facts::Facts};
+use crate::{
+    engine::{
+        evidence::{
+            exchange::{End, Exchange},
+            inner::Clocks,
+            serving::Tie,
+        },
+        flows::Flow,
+        rule::Rule,
+    },
+    flow::{ObservationPoint, Text},
+};
+
+/// The tail of the exchange that brought a request, and what says so.
+type Entry = (u32, Rule);
+
+/// What brought the request of each application span that enters a process.
+pub(super) struct Entries(Found);
+
+/// The entries found so far, by node.
+type Found = Vec<Option<Entry>>;
+
+/// Entries by the span id of the parent that the application span names.
+struct BySpanId(Found);
+
+/// These, and entries by the calls of the process.
+struct ByCalls(Found);
+
+impl Entries {
+    /// The second phase, in three steps, each of which decides only what those before it left open.
+    pub(super) fn of(facts: &Facts<'_>, calls: &CallsByHeader) -> Self {
+        let found = by_span_id(facts, calls);
+        let found = by_calls(facts, calls, found);
+        where_traces_begin(facts, calls, found)
+    }
+
+    /// The tail below which an application span enters its process.
+    pub(super) fn of_app(&self, app: u32) -> Option<Entry> {
+        self.0[app as usize]
+    }
+}
+
+/// Exchanges with the id of its parent that a span chooses from, at most: the latest around it.
+const MAX_ARRIVALS: usize = 64;
+
+/// Requests in which one trace begins, at most: there is one, but for requests that were made again.
+const MAX_BEGINNINGS: usize = 16;
+
+/// An exchange that may have brought an application span's request, and how well it fits.
+type Candidate = (Kinship, Clocks, u32);
+
+/// How surely an exchange reaches the process of an application span.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Kinship {
+    /// Nothing says.
+    Unknown,
+    /// It reaches its instance.
+    Instance,
+    /// The span's calls were made for this very request.
+    Request,
+}
+
+/// An application span that names a parent in another process was reached by the exchange that carries the
+/// parent's id. If several processes passed the header on, the one that is of its process by its calls, else the
+/// innermost around it.
+fn by_span_id(facts: &Facts<'_>, calls: &CallsByHeader) -> BySpanId {
+    let mut entries: Vec<(bool, u32, Vec<Candidate>)> = Vec::new();
+    for &app in &facts.apps.nodes {
+        let flow = facts.flow(app);
+        if facts.apps.local_parent(app, facts.flows).is_some() || flow.point == ObservationPoint::ClientApp {
+            continue;
+        }
+        let inner = facts.inner(app, None);
+        let mut fitting: Vec<Candidate> = facts
+            .arrivals
+            .with_span_id(flow.key().parent_span_id, &inner)
+            .map(|e| (&facts.exchanges[e as usize], e))
+            .filter(|(exchange, _)| exchange.trace_ids.intersects(&flow.trace_ids))
+            .filter_map(|(exchange, e)| {
+                Some((kinship(facts, calls, app, exchange)?, facts.brings(exchange, app)?, e))
+            })
+            .take(MAX_ARRIVALS)
+            .collect();
+        fitting.sort_unstable_by_key(|&(kinship, clocks, e)| {
+            (kinship, clocks, facts.exchanges[e as usize].tail)
+        });
+        if let Some(&(kinship, ..)) = fitting.last() {
+            entries.push((kinship == Kinship::Unknown, app, fitting));
+        }
+    }
+    // Those whose process is known choose first; then the latest, since the latest exchange is taken.
+    let start_us = |app: u32| facts.flow(app).key().start_us;
+    entries.sort_unstable_by_key(|&(unknown, app, _)| (unknown, Reverse(start_us(app)), app));
+    let mut found = vec![None; facts.flows.len()];
+    let mut taken: FxHashSet<u32> = FxHashSet::default();
+    for (unknown, app, mut fitting) in entries {
+        let is_guess = unknown && fitting.len() > 1;
+        let rule = if is_guess { Rule::EntryBySpanIdOfSeveral } else { Rule::EntryBySpanId };
+        while let Some((_, _, e)) = fitting.pop() {
+            if taken.insert(e) {
+                found[app as usize] = Some((facts.exchanges[e as usize].tail, rule));
+                break;
+            }
+        }
+    }
+    BySpanId(found)
+}
+
+/// Whether the process that an exchange reaches is that of an application span, as far as the span's calls and
+/// its own resource say. `None` if it is another one.
+fn kinship(facts: &Facts<'_>, calls: &CallsByHeader, top: u32, exchange: &Exchange) -> Option<Kinship> {
+    let mut known = Kinship::Unknown;
+    if let (Some(own), Some(end)) = (resource(facts.flow(top)), exchange.ends[1]) {
+        if own != end {
+            return None;
+        }
+        known = Kinship::Instance;
+    }
+    for &call in calls.of_top(top) {
+        let call_exchange = &facts.exchanges[call as usize];
+        match (facts.serves[call as usize], exchange.server) {
+            (Some((server, Tie::Thread | Tie::XRequestId)), Some(own)) if server == own => {
+                return Some(Kinship::Request);
+            }
+            _ => {}
+        }
+        if let (Some(from), Some(end)) = (call_exchange.ends[0], exchange.ends[1]) {
+            if from != end {
+                return None;
+            }
+            known = Kinship::Instance;
+        }
+    }
+    Some(known)
+}
+
+/// Tops without a known request: it is the request for which their calls were made; or, where the process is
+/// known by its resource only, the innermost exchange of the trace that arrives there.
+fn by_calls(facts: &Facts<'_>, calls: &CallsByHeader, BySpanId(mut found): BySpanId) -> ByCalls {
+    let mut of_missing_parent: FxHashMap<Text, Entry> = FxHashMap::default();
+    let mut guessed: FxHashSet<u32> = FxHashSet::default();
+    let is_open = |app: &u32| is_open_top(facts, &found, *app);
+    let mut tops: Vec<u32> = facts.apps.nodes.iter().copied().filter(is_open).collect();
+    // The latest first: it takes the latest exchange, where only the resource is known.
+    tops.sort_unstable_by_key(|&top| (Reverse(facts.flow(top).key().start_us), top));
+    let mut open = Vec::new();
+    for top in tops {
+        match request_of_calls(facts, calls, top, &guessed) {
+            Some((tail, rule)) => {
+                if rule == Rule::EntryByResource {
+                    guessed.insert(tail);
+                }
+                found[top as usize] = Some((tail, rule));
+                let parent = facts.flow(top).key().parent_span_id;
+                if !parent.is_empty() {
+                    of_missing_parent.insert(parent, (tail, rule));
+                }
+            }
+            None => open.push(top),
+        }
+    }
+    for top in open {
+        let brother = of_missing_parent.get(&facts.flow(top).key().parent_span_id).copied();
+        let fits = |&(tail, _): &Entry| {
+            facts.exchange_at(tail).is_some_and(|exchange| facts.brings(exchange, top).is_some())
+        };
+        if let Some(entry) = brother.filter(fits) {
+            found[top as usize] = Some(entry);
+        }
+    }
+    ByCalls(found)
+}
+
+/// A top that nothing leads to yet: it names no parent that is there, or serves one's call.
+fn is_open_top(facts: &Facts<'_>, found: &Found, app: u32) -> bool {
+    facts.apps.top(app) == app
+        && found[app as usize].is_none()
+        && (facts.apps.parent(app).is_none() || facts.flow(app).point == ObservationPoint::ServerApp)
+}
+
+fn request_of_calls(
+    facts: &Facts<'_>,
+    calls: &CallsByHeader,
+    top: u32,
+    guessed: &FxHashSet<u32>,
+) -> Option<Entry> {
+    let mut calls: Vec<u32> = calls.of_top(top).to_vec();
+    calls.sort_unstable_by_key(|&call| facts.exchanges[call as usize].head);
+    let covers = |server: u32, clocks| facts.inner(top, None).is_within(facts.flow(server), clocks);
+    let is_open = |&(server, tie): &(u32, Tie)| tie != Tie::TraceId || !guessed.contains(&server);
+    let served = || calls.iter().filter_map(|&call| facts.serves[call as usize]).filter(is_open);
+    let around = served().find(|&(server, _)| covers(server, Clocks::AsTheyAre)).or_else(|| {
+        served().find(|&(server, tie)| tie >= Tie::XRequestId && covers(server, Clocks::Outlasts))
+    });
+    if let Some((server, tie)) = around {
+        let is_guess = tie == Tie::TraceId;
+        return Some((server, if is_guess { Rule::EntryByResource } else { Rule::EntryByCalls }));
+    }
+    let ends = resource(facts.flow(top)).into_iter();
+    let ends = ends.chain(calls.iter().filter_map(|&call| facts.exchanges[call as usize].ends[0]));
+    let head = calls.first().map(|&call| facts.exchanges[call as usize].head);
+    let inner = facts.inner(top, head);
+    let own_calls: FxHashSet<u32> = calls.iter().copied().collect();
+    let is_free = |found: u32| !guessed.contains(&facts.exchanges[found as usize].tail);
+    ends.filter_map(|end| facts.arrivals.at_in_trace(end, &facts.flow(top).trace_ids, &inner, is_free))
+        .find(|found| {
+            let exchange = &facts.exchanges[*found as usize];
+            !own_calls.contains(found) && facts.brings(exchange, top).is_some()
+        })
+        .map(|found| (facts.exchanges[found as usize].tail, Rule::EntryByResource))
+}
+
+/// A root of a trace entered the process where the trace begins: by a request without it, for which a thread
+/// made calls with it. Only where one such request is around the root.
+fn where_traces_begin(facts: &Facts<'_>, calls: &CallsByHeader, ByCalls(mut found): ByCalls) -> Entries {
+    let beginnings = beginnings(facts);
+    let is_root = |app: &u32| is_root_of_trace(facts, &found, *app);
+    let roots: Vec<u32> = facts.apps.nodes.iter().copied().filter(is_root).collect();
+    for root in roots {
+        let of_trace = facts.flow(root).trace_ids.iter().filter_map(|id| beginnings.get(&id)).flatten();
+        let fits = |tail: &u32| {
+            facts.exchange_at(*tail).is_some_and(|request| {
+                kinship(facts, calls, root, request).is_some() && facts.brings(request, root).is_some()
+            })
+        };
+        let mut fitting: Vec<u32> =
+            of_trace.map(|&e| facts.exchanges[e as usize].tail).filter(fits).collect();
+        fitting.sort_unstable();
+        fitting.dedup();
+        if let &[tail] = fitting.as_slice() {
+            found[root as usize] = Some((tail, Rule::EntryWhereTraceBegins));
+        }
+    }
+    Entries(found)
+}
+
+/// For each trace id the requests without it for which a thread made calls with it.
+fn beginnings(facts: &Facts<'_>) -> FxHashMap<Text, Vec<u32>> {
+    let mut beginnings: FxHashMap<Text, Vec<u32>> = FxHashMap::default();
+    for (exchange, serves) in facts.exchanges.iter().zip(&facts.serves) {
+        let Some((server, Tie::Thread)) = *serves else { continue };
+        let Some(request) = facts.exchange_of[server as usize] else { continue };
+        for id in exchange.trace_ids.iter().filter(|id| !id.is_empty()) {
+            if !facts.exchanges[request as usize].trace_ids.iter().any(|other| other == id) {
+                beginnings.entry(id).or_default().push(request);
+            }
+        }
+    }
+    for requests in beginnings.values_mut() {
+        requests.sort_unstable();
+        requests.dedup();
+        // With so many nothing is certain, and each root would look at them all.
+        if requests.len() > MAX_BEGINNINGS {
+            requests.clear();
+        }
+    }
+    beginnings
+}
+
+/// A server span that names no parent, and that nothing leads to yet.
+fn is_root_of_trace(facts: &Facts<'_>, found: &Found, app: u32) -> bool {
+    let flow = facts.flow(app);
+    flow.point == ObservationPoint::ServerApp
+        && flow.key().parent_span_id.is_empty()
+        && found[app as usize].is_none()
+}
+
+/// The resource that an application span itself names, as stored ones do.
+fn resource(app: &Flow) -> Option<End> {
+    let side = &app.row.sides[app.side()];
+    let known = side.auto_instance_id != 0 && side.auto_instance_type != 0 && side.auto_instance_type != 255;
+    known.then_some((side.auto_instance_type, side.auto_instance_id))
+}
