@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::flows::{Flow, Instance};
+use super::{
+    flows::{Flow, Instance},
+    index::NodeId,
+};
 use crate::flow::{AgentId, ObservationPoint, Text};
 
 /// What the links said so far.
@@ -22,8 +25,8 @@ pub(super) struct ClockObserver {
 /// child, that set it.
 #[derive(Clone, Copy)]
 struct Range {
-    low: (i64, (u32, u32)),
-    high: (i64, (u32, u32)),
+    low: (i64, (NodeId, NodeId)),
+    high: (i64, (NodeId, NodeId)),
 }
 
 const MILLISECOND_US: i64 = 1000;
@@ -40,7 +43,7 @@ impl ClockObserver {
     }
 
     /// R-CLK-1 to -4. `nodes` are those of the parent and the child.
-    pub(super) fn observe(&mut self, parent: &Flow, child: &Flow, nodes: (u32, u32)) {
+    pub(super) fn observe(&mut self, parent: &Flow, child: &Flow, nodes: (NodeId, NodeId)) {
         let (p, c) = (parent.key(), child.key());
         let no_host = |flow: &Flow| flow.request.is_some() && flow.key().agent == AgentId(0);
         if p.agent == c.agent || !self.requests_have_a_host && (no_host(parent) || no_host(child)) {
@@ -76,7 +79,7 @@ impl ClockObserver {
     }
 
     /// The nodes, parent and child, that set an agent's own correction.
-    pub(super) fn set_by(&self, agent: AgentId) -> Option<(u32, u32)> {
+    pub(super) fn set_by(&self, agent: AgentId) -> Option<(NodeId, NodeId)> {
         let range = self.ranges.get(&agent)?;
         Some(if range.low.0 > 0 { range.low.1 } else { range.high.1 })
     }

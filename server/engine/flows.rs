@@ -3,6 +3,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use super::index::{IndexVec, NodeId};
 use crate::{
     config::AppSpanDuplicates,
     flow::{
@@ -25,6 +26,9 @@ pub(super) struct Flow {
     /// Position in the request, of a request span.
     pub(super) request: Option<u32>,
 }
+
+/// All flows, in the order of their start.
+pub(super) type Flows = IndexVec<NodeId, Flow>;
 
 /// What a flow is in the tree (R-NODE-1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,6 +1,9 @@
 //! Whether one span is around another, by clocks that may be off.
 
-use crate::{engine::flows::Flow, flow::ObservationPoint};
+use crate::{
+    engine::{flows::Flow, index::NodeId},
+    flow::ObservationPoint,
+};
 
 /// Whether the clocks of two hosts are taken as they are, or may be apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -19,7 +22,7 @@ pub(super) struct Inner<'a> {
     /// The span.
     pub(super) flow: &'a Flow,
     /// The head of its own exchange, which is never the answer.
-    pub(super) own_head: Option<u32>,
+    pub(super) own_head: Option<NodeId>,
     /// How far its clock may be off, in µs.
     pub(super) slack_us: i64,
 }

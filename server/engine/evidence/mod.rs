@@ -52,5 +52,5 @@ pub(super) fn assemble(material: Material<'_>, texts: &Texts) -> Assembled {
     }
     joints::decide(&mut tree, &networks, tolerance.host_clock_offset_us);
     let hosts = lend::lend_resources(&tree, &mut resources);
-    Assembled { grown: tree.into_forest(), networks, resources, hosts }
+    Assembled { grown: tree.into_forest(), networks, resources, hosts: Some(hosts) }
 }

@@ -1,11 +1,18 @@
-//! Which server span's request a client span serves: both of one process, the server span around the
-//! client span, and something that ties the two (deviation "own request").
+//! Finds, for each outgoing call, the inbound request it was made for: a server span of the same process
+//! around the client span, and something that ties the two (D-4).
 
 use rustc_hash::FxHashMap;
 
-use super::{by_start::ByStart, exchange::Exchange, thread::Threads};
+use super::{
+    by_start::ByStart,
+    exchange::{Exchange, Exchanges},
+    thread::Threads,
+};
 use crate::{
-    engine::flows::{Flow, Instance, POD},
+    engine::{
+        flows::{Flow, Flows, Instance, POD},
+        index::{ChainId, NodeId},
+    },
     flow::{AgentId, LogType, SyscallTraceId, Text},
 };
 
@@ -46,19 +53,19 @@ pub(super) fn process(flow: &Flow) -> Option<Process> {
 
 /// Server spans, filed by what ties client spans to them; each file by start.
 pub(super) struct Servers<'a> {
-    flows: &'a [Flow],
-    by_thread: Files<u32>,
+    flows: &'a Flows,
+    by_thread: Files<ChainId>,
     /// Those that lost their request, whose start says nothing.
-    ends_by_thread: Files<u32>,
+    ends_by_thread: Files<ChainId>,
     by_x_request_id: Files<(Process, Text)>,
     by_span_id: Files<(Process, Text)>,
     by_trace_id: Files<(Process, Text)>,
 }
 
-type Files<K> = FxHashMap<K, ByStart>;
+type Files<K> = FxHashMap<K, ByStart<NodeId>>;
 
 impl<'a> Servers<'a> {
-    pub(super) fn of(flows: &'a [Flow], exchanges: &[Exchange], threads: &Threads) -> Self {
+    pub(super) fn of(flows: &'a Flows, exchanges: &Exchanges, threads: &Threads) -> Self {
         let mut servers = Servers {
             flows,
             by_thread: Files::default(),
@@ -68,11 +75,11 @@ impl<'a> Servers<'a> {
             by_trace_id: Files::default(),
         };
         // Flows are in the order of their start, so files are too.
-        let mut nodes: Vec<(u32, &Exchange)> =
+        let mut nodes: Vec<(NodeId, &Exchange)> =
             exchanges.iter().filter_map(|e| Some((e.server?, e))).collect();
         nodes.sort_unstable_by_key(|&(node, _)| node);
         for (node, exchange) in nodes {
-            let flow = &flows[node as usize];
+            let flow = &flows[node];
             if let Some(chain) = threads.chain(node) {
                 let key = flow.key();
                 if key.kind == LogType::RESPONSE {
@@ -100,11 +107,11 @@ impl<'a> Servers<'a> {
     /// The server span whose request the client span of `exchange` serves.
     pub(super) fn of_client(
         &self,
-        client: u32,
+        client: NodeId,
         exchange: &Exchange,
         threads: &Threads,
-    ) -> Option<(u32, Tie)> {
-        let flow = &self.flows[client as usize];
+    ) -> Option<(NodeId, Tie)> {
+        let flow = &self.flows[client];
         // A process that calls itself: the call is not part of the request that it makes.
         let own = exchange.server;
         if let Some(server) = threads.chain(client).and_then(|chain| self.by_syscall(chain, flow, own)) {
@@ -127,17 +134,17 @@ impl<'a> Servers<'a> {
     }
 
     /// Of the server spans around the client span the one that shares an id with it, else the innermost.
-    fn by_syscall(&self, chain: u32, client: &Flow, own: Option<u32>) -> Option<u32> {
+    fn by_syscall(&self, chain: ChainId, client: &Flow, own: Option<NodeId>) -> Option<NodeId> {
         let key = client.key();
         let whole = self.by_thread.get(&chain).into_iter().flat_map(|f| f.around(key.start_us, key.end_us));
         let ends = self.ends_by_thread.get(&chain).into_iter().flat_map(|f| f.around(i64::MAX, key.end_us));
-        let fits = |&node: &u32| Some(node) != own && encloses(&self.flows[node as usize], client);
-        let mut around: Vec<u32> = whole.filter(fits).take(MAX_AROUND).collect();
+        let fits = |&node: &NodeId| Some(node) != own && encloses(&self.flows[node], client);
+        let mut around: Vec<NodeId> = whole.filter(fits).take(MAX_AROUND).collect();
         around.extend(ends.filter(fits).take(MAX_AROUND));
         around.sort_unstable();
         let (cq, cr) = (key.syscall_request, key.syscall_response);
-        let shares = |server: &&u32| {
-            let key = self.flows[**server as usize].key();
+        let shares = |server: &&NodeId| {
+            let key = self.flows[**server].key();
             let equal = |a: SyscallTraceId, b: SyscallTraceId| !a.is_none() && a == b;
             equal(key.syscall_request, cq) || equal(key.syscall_response, cr)
         };
@@ -145,10 +152,10 @@ impl<'a> Servers<'a> {
     }
 
     /// The latest server span around a client span of its host.
-    fn innermost(&self, file: &ByStart, client: &Flow, own: Option<u32>) -> Option<u32> {
+    fn innermost(&self, file: &ByStart<NodeId>, client: &Flow, own: Option<NodeId>) -> Option<NodeId> {
         let key = client.key();
         file.around(key.start_us, key.end_us).find(|&node| {
-            let server = &self.flows[node as usize];
+            let server = &self.flows[node];
             Some(node) != own && server.key().agent == key.agent
         })
     }
@@ -163,7 +170,7 @@ fn encloses(server: &Flow, client: &Flow) -> bool {
         && server.end_or_lost_us() >= c.end_us
 }
 
-fn file(files: &mut Files<(Process, Text)>, key: (Process, Text), value: Text, node: u32, flow: &Flow) {
+fn file(files: &mut Files<(Process, Text)>, key: (Process, Text), value: Text, node: NodeId, flow: &Flow) {
     if !value.is_empty() {
         let file = files.entry(key).or_default();
         if file.last() != Some(node) {

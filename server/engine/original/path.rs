@@ -1,14 +1,14 @@
 //! The original's order of the captures along a path, by weights of their hosts, and the links between them.
 
 use crate::{
-    engine::{flows::Flow, rule::Rule, tree::Tree},
+    engine::{flows::Flows, index::NodeId, rule::Rule, tree::Tree},
     flow::{AgentId, LogType, ObservationPoint, Texts},
     relation::Tolerance,
 };
 
 /// Orders the members of a set along the path (R-NET-5 to -7).
-pub(super) fn order(members: &mut [u32], flows: &[Flow], texts: &Texts) {
-    let flow = |member: u32| &flows[member as usize];
+pub(super) fn order(members: &mut [NodeId], flows: &Flows, texts: &Texts) {
+    let flow = |member: NodeId| &flows[member];
     members.sort_by(|&a, &b| {
         let (a, b) = (flow(a), flow(b));
         a.point
@@ -17,9 +17,9 @@ pub(super) fn order(members: &mut [u32], flows: &[Flow], texts: &Texts) {
             .then_with(|| texts.get(a.key().tap_side).cmp(texts.get(b.key().tap_side)))
     });
     let weights = Weights::of(members, flows);
-    let weight = |member: u32| weights.weight(flow(member).key().agent);
+    let weight = |member: NodeId| weights.weight(flow(member).key().agent);
 
-    let block = |member: u32| match flow(member).point {
+    let block = |member: NodeId| match flow(member).point {
         ObservationPoint::ClientProcess => 0,
         ObservationPoint::ServerProcess => 2,
         _ => 1,
@@ -54,9 +54,9 @@ struct Weights {
 }
 
 impl Weights {
-    fn of(members: &[u32], flows: &[Flow]) -> Self {
+    fn of(members: &[NodeId], flows: &Flows) -> Self {
         use ObservationPoint::{ClientNic, ClientNode, ClientProcess, ServerNic, ServerNode, ServerProcess};
-        let mut path = members.iter().map(|&member| &flows[member as usize]);
+        let mut path = members.iter().map(|&member| &flows[member]);
         let ingress = path.clone().find(|f| matches!(f.point, ClientProcess | ClientNic | ClientNode));
         let egress = path.clone().rev().find(|f| matches!(f.point, ServerProcess | ServerNic | ServerNode));
         let (ingress, egress) = (ingress.map(|f| f.key().agent), egress.map(|f| f.key().agent));
@@ -84,7 +84,7 @@ impl Weights {
 }
 
 /// R-NET-9: each capture becomes the parent of the next one on the path.
-pub(super) fn link(members: &[u32], tree: &mut Tree<'_>, tolerance: Tolerance) {
+pub(super) fn link(members: &[NodeId], tree: &mut Tree<'_>, tolerance: Tolerance) {
     let slack = tolerance.network_delay_us.saturating_add(tolerance.host_clock_offset_us);
     for pair in members.windows(2) {
         let &[parent, child] = pair else { continue };

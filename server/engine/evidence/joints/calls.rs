@@ -12,22 +12,23 @@ use crate::engine::{
         inner::Clocks,
         serving::{self, Tie},
     },
+    index::{ChainId, ExchangeId, IndexVec, NodeId},
     rule::Rule,
 };
 
 /// The span that made a call, and what says so.
-type Caller = (u32, Rule);
+type Caller = (NodeId, Rule);
 
 /// The calls that carry a span id which says who made them. The first phase.
 pub(super) struct CallsByHeader {
     /// For each exchange the span that made the call.
-    callers: Vec<Option<Caller>>,
+    callers: IndexVec<ExchangeId, Option<Caller>>,
     /// The exchanges that application spans made, by the top of their process.
-    of_top: FxHashMap<u32, Vec<u32>>,
+    of_top: FxHashMap<NodeId, Vec<ExchangeId>>,
 }
 
 /// For each exchange the span that made the call, as far as anything says so. The last phase.
-pub(super) struct Callers(Vec<Option<Caller>>);
+pub(super) struct Callers(IndexVec<ExchangeId, Option<Caller>>);
 
 impl Callers {
     /// In the order of the exchanges.
@@ -35,8 +36,8 @@ impl Callers {
         self.0.iter()
     }
 
-    pub(super) fn of_exchange(&self, exchange: u32) -> Option<Caller> {
-        self.0[exchange as usize]
+    pub(super) fn of_exchange(&self, exchange: ExchangeId) -> Option<Caller> {
+        self.0[exchange]
     }
 }
 
@@ -44,9 +45,11 @@ impl CallsByHeader {
     /// A call that carries the id of an application span is that span's, unless a process that received the
     /// header passed it on: then it is that process's.
     pub(super) fn of(facts: &Facts<'_>) -> Self {
-        let mut calls =
-            CallsByHeader { callers: vec![None; facts.exchanges.len()], of_top: FxHashMap::default() };
-        for (at, exchange) in facts.exchanges.iter().enumerate() {
+        let mut calls = CallsByHeader {
+            callers: IndexVec::filled(None, facts.exchanges.len()),
+            of_top: FxHashMap::default(),
+        };
+        for (at, exchange) in facts.exchanges.numbered() {
             if exchange.span_id.is_empty() {
                 continue;
             }
@@ -63,7 +66,7 @@ impl CallsByHeader {
                 },
             };
             if let Some((app, Rule::CallOfAppSpan)) = caller {
-                calls.of_top.entry(facts.apps.top(app)).or_default().push(at as u32);
+                calls.of_top.entry(facts.apps.top(app)).or_default().push(at);
             }
             calls.callers[at] = caller;
         }
@@ -76,7 +79,7 @@ impl CallsByHeader {
     }
 
     /// The calls that application spans of one process made, by the process's top.
-    pub(super) fn of_top(&self, top: u32) -> &[u32] {
+    pub(super) fn of_top(&self, top: NodeId) -> &[ExchangeId] {
         self.of_top.get(&top).map_or(&[], Vec::as_slice)
     }
 
@@ -86,12 +89,12 @@ impl CallsByHeader {
         let anchors = self.anchors(facts);
         let mut callers = self.callers;
         let mut calling_until = CallingUntil::default();
-        let mut open: Vec<usize> = (0..callers.len()).filter(|&at| callers[at].is_none()).collect();
+        let mut open: Vec<ExchangeId> = callers.ids().filter(|&at| callers[at].is_none()).collect();
         open.sort_unstable_by_key(|&at| facts.exchanges[at].head);
         for at in open {
             let exchange = &facts.exchanges[at];
             let head = exchange.head;
-            let below = |tail: u32, rule: Rule| match apps.innermost(facts, &calling_until, tail, head) {
+            let below = |tail: NodeId, rule: Rule| match apps.innermost(facts, &calling_until, tail, head) {
                 Some(app) => (app, Rule::EnclosingAppSpan),
                 None => (tail, rule),
             };
@@ -128,7 +131,7 @@ impl CallsByHeader {
 
     /// What is known of threads whose server span was not captured: what another call of the thread hangs
     /// below.
-    fn anchors(&self, facts: &Facts<'_>) -> FxHashMap<u32, Anchor> {
+    fn anchors(&self, facts: &Facts<'_>) -> FxHashMap<ChainId, Anchor> {
         let mut anchors = FxHashMap::default();
         for (exchange, caller) in facts.exchanges.iter().zip(&self.callers) {
             let chain = exchange.client.and_then(|client| facts.threads.chain(client));
@@ -147,17 +150,17 @@ impl CallsByHeader {
 /// Where the calls of a thread belong whose server span was not captured.
 enum Anchor {
     /// Below the tail of an exchange.
-    Tail(u32),
+    Tail(NodeId),
     /// In the process of this application span.
-    Top(u32),
+    Top(NodeId),
 }
 
 /// For a call that is not tied to a request of its process: the tail of the exchange with the same header that
 /// ends where this one begins.
-fn forwarder(facts: &Facts<'_>, exchange: &Exchange) -> Option<u32> {
+fn forwarder(facts: &Facts<'_>, exchange: &Exchange) -> Option<NodeId> {
     let inner = facts.inner(exchange.head, Some(exchange.head));
     let found = facts.arrivals.at_with_span_id(exchange.ends[0], exchange.span_id, &inner)?;
-    let other = &facts.exchanges[found as usize];
+    let other = &facts.exchanges[found];
     // Two known processes that nothing ties together are not one.
     let apart = other.server.is_some() && exchange.client.is_some();
     (!apart && other.trace_ids.intersects(&exchange.trace_ids)).then_some(other.tail)
@@ -165,7 +168,7 @@ fn forwarder(facts: &Facts<'_>, exchange: &Exchange) -> Option<u32> {
 
 /// For a call without a tie to a process: the tail of the exchange that ends where it begins, of one
 /// X-Request-ID or trace.
-fn preceding(facts: &Facts<'_>, exchange: &Exchange) -> Option<u32> {
+fn preceding(facts: &Facts<'_>, exchange: &Exchange) -> Option<NodeId> {
     let end = exchange.ends[0];
     let inner = facts.inner(exchange.head, Some(exchange.head));
     let by_x = Some(exchange.x_request_ids[0])
@@ -173,8 +176,8 @@ fn preceding(facts: &Facts<'_>, exchange: &Exchange) -> Option<u32> {
         .and_then(|id| facts.arrivals.at_with_x_request_id(end, id, &inner));
     let of_trace = || facts.arrivals.at_in_trace(end?, &exchange.trace_ids, &inner, |_| true);
     let found = by_x.or_else(of_trace)?;
-    let other = &facts.exchanges[found as usize];
-    let process = |node: Option<u32>| node.and_then(|node| serving::process(facts.flow(node)));
+    let other = &facts.exchanges[found];
+    let process = |node: Option<NodeId>| node.and_then(|node| serving::process(facts.flow(node)));
     let apart = match (process(other.server), process(exchange.client)) {
         (Some(server), Some(client)) => server != client,
         _ => false,

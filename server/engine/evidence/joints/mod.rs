@@ -22,10 +22,10 @@ mod links;
 
 use self::{apps_of_requests::AppsOfRequests, calls::CallsByHeader, entries::Entries, facts::Facts};
 use super::exchange;
-use crate::engine::{network_set::NetworkSet, tree::Tree};
+use crate::engine::{network_set::Networks, tree::Tree};
 
 /// Decides and links the heads of all exchanges, and all application spans.
-pub(super) fn decide(tree: &mut Tree<'_>, networks: &[NetworkSet], host_clock_offset_us: i64) {
+pub(super) fn decide(tree: &mut Tree<'_>, networks: &Networks, host_clock_offset_us: i64) {
     let exchanges = exchange::collect(tree.flows, networks);
     let facts = Facts::of(tree.flows, &exchanges, host_clock_offset_us);
     let by_header = CallsByHeader::of(&facts);

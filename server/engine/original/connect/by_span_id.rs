@@ -3,7 +3,10 @@
 use rustc_hash::FxHashMap;
 
 use super::state::Connect;
-use crate::{engine::rule::Rule, flow::Text};
+use crate::{
+    engine::{index::NodeId, rule::Rule},
+    flow::Text,
+};
 
 impl Connect<'_, '_> {
     /// Scenario 1: the path of a call hangs below the process span that made it.
@@ -100,8 +103,8 @@ impl Connect<'_, '_> {
     /// Scenario 4: what is left hangs below the application span that it names as its parent. Of several
     /// the last one in the order of relations stays.
     pub(super) fn app_spans_to_process_roots(&mut self) {
-        let mut apps: FxHashMap<Text, Vec<u32>> = FxHashMap::default();
-        for (flow, node) in self.tree.flows.iter().zip(0u32..) {
+        let mut apps: FxHashMap<Text, Vec<NodeId>> = FxHashMap::default();
+        for (node, flow) in self.tree.flows.numbered() {
             if flow.is_app() && !flow.key().span_id.is_empty() {
                 apps.entry(flow.key().span_id).or_default().push(node);
             }

@@ -22,7 +22,7 @@ use self::state::Connect;
 use super::process_set::ProcessSets;
 use crate::{
     config::{ConnectionStrategy, Tracing},
-    engine::{network_set::NetworkSet, relations::Relations, tree::Tree},
+    engine::{network_set::Networks, relations::Relations, tree::Tree},
 };
 
 /// Runs all scenarios, in the order of R-CONN-2.
@@ -30,7 +30,7 @@ pub(super) fn connect<'a>(
     tree: &mut Tree<'a>,
     relations: &Relations<'a>,
     processes: &ProcessSets,
-    networks: &[NetworkSet],
+    networks: &Networks,
     tracing: &Tracing,
 ) {
     let mut connect = Connect::new(tree, relations, processes, networks);
