@@ -58,7 +58,7 @@ pub use self::{
 use self::{
     assembly::{Assembled, Material},
     clock::ClockObserver,
-    flows::{Class, Flows},
+    flows::Class,
     index::{IndexVec, NodeId},
     output::Forest,
     relations::Relations,
@@ -102,7 +102,7 @@ pub fn complete(
         shown[member] = true;
     }
     let roots = prune::roots(&grown.parents);
-    let entry = entry_node(&flows, request);
+    let entry = prune::entry_node(&flows, request);
     let keep = prune::keep(&flows, &roots, &shown, entry, request.host_clock_offset_us, !is_original);
     let forest = Forest { grown, keep, hosts };
     let limit = tracing.max_related_ids as usize;
@@ -112,12 +112,4 @@ pub fn complete(
         explain::explain(&facts, &relations, &plan, &roots, &shown)
     });
     Completed { explanation, ..plan.carry_out(flows, &resources) }
-}
-
-/// R-ENTRY-1: the node of the first request span with a trace id, else of the last one.
-fn entry_node(flows: &Flows, request: &CompletionRequest) -> Option<NodeId> {
-    let spans = &request.app_spans;
-    let first = spans.iter().position(|span| !span.trace_id.is_empty());
-    let position = first.or(spans.len().checked_sub(1))? as u32;
-    flows.numbered().find(|(_, flow)| flow.request == Some(position)).map(|(node, _)| node)
 }

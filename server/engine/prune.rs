@@ -7,7 +7,15 @@ use super::{
     flows::Flows,
     index::{IndexVec, NodeId, Place},
 };
-use crate::flow::Text;
+use crate::flow::{CompletionRequest, Text};
+
+/// R-ENTRY-1: the node of the first request span with a trace id, else of the last one.
+pub(super) fn entry_node(flows: &Flows, request: &CompletionRequest) -> Option<NodeId> {
+    let spans = &request.app_spans;
+    let first = spans.iter().position(|span| !span.trace_id.is_empty());
+    let position = first.or(spans.len().checked_sub(1))? as u32;
+    flows.numbered().find(|(_, flow)| flow.request == Some(position)).map(|(node, _)| node)
+}
 
 /// The root of each node.
 pub(super) fn roots(parents: &IndexVec<NodeId, Option<NodeId>>) -> IndexVec<NodeId, NodeId> {

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::AssociationKeys;
+use super::question::AssociationKeys;
 use crate::{
     config::{Compatibility, Tracing, TracingSource},
     flow::{KeyRow, LogType, Text, Texts},

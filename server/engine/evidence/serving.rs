@@ -12,6 +12,7 @@ use crate::{
     engine::{
         flows::{Flow, Flows, Instance, POD},
         index::{ChainId, NodeId},
+        rule::Rule,
     },
     flow::{AgentId, LogType, SyscallTraceId, Text},
 };
@@ -27,6 +28,18 @@ pub(super) enum Tie {
     XRequestId,
     /// The thread's chain of syscalls.
     Thread,
+}
+
+impl Tie {
+    /// The rule by which a call that is tied to a server span hangs below it.
+    pub(super) fn rule(self) -> Rule {
+        match self {
+            Tie::TraceId => Rule::ServesByTraceId,
+            Tie::SpanId => Rule::ServesBySpanId,
+            Tie::XRequestId => Rule::ServesByXRequestId,
+            Tie::Thread => Rule::ServesByThread,
+        }
+    }
 }
 
 /// Server spans of one chain around a client span, at most: the innermost.

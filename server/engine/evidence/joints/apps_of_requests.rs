@@ -54,7 +54,7 @@ impl AppsOfRequests {
             callers: FxHashSet::default(),
         };
         let mut process_of: FxHashMap<NodeId, Process> = FxHashMap::default();
-        for (exchange, caller) in facts.exchanges.iter().zip(calls.iter()) {
+        for (exchange, caller) in facts.exchanges.iter().zip(&calls.callers) {
             if let &Some((app, Rule::CallOfAppSpan)) = caller {
                 apps.callers.insert(app);
                 if let Some(process) = exchange.client.and_then(|client| serving::process(facts.flow(client)))

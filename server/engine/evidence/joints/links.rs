@@ -1,6 +1,6 @@
 //! The links that follow from the decisions.
 
-use super::{apps_of_requests::AppsOfRequests, calls::Callers, entries::Entries, facts::Facts};
+use super::{apps_of_requests::AppsOfRequests, entries::Entries, facts::Facts, other_calls::Callers};
 use crate::engine::{index::NodeId, rule::Rule, tree::Tree};
 
 /// Links the head of each exchange below its caller, and each application span below its parent or its entry.

@@ -14,11 +14,11 @@ use crate::{
 
 /// The spans of one process that handle one request.
 #[derive(Debug)]
-pub(in crate::engine::original) struct ProcessSet {
+pub(crate) struct ProcessSet {
     /// R-PSS-0: sets with equal keys count as one.
     pub(super) key: Instance,
     /// The spans, in joining order.
-    pub(in crate::engine::original) spans: Vec<NodeId>,
+    pub(crate) spans: Vec<NodeId>,
     /// Application spans that have no parent in the set, where it was made from application spans.
     pub(super) roots: Vec<NodeId>,
     /// Application spans that are no parent in the set.
@@ -35,7 +35,7 @@ pub(in crate::engine::original) struct ProcessSet {
 }
 
 /// All sets.
-pub(in crate::engine::original) struct ProcessSets {
+pub(crate) struct ProcessSets {
     /// All that ever were; those that were split are in no list any more.
     sets: IndexVec<SetId, ProcessSet>,
     /// `PM`: the sets of each instance. Instances in the order of their first set.
@@ -57,12 +57,12 @@ impl ProcessSets {
     }
 
     /// The sets, by instance, in order.
-    pub(in crate::engine::original) fn in_order(&self) -> impl Iterator<Item = &ProcessSet> {
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &ProcessSet> {
         self.lists.iter().flat_map(|(_, list)| list).map(|&set| self.set(set))
     }
 
     /// R-PSS-0: whether both nodes have a set, and its keys are equal.
-    pub(in crate::engine::original) fn same_set(&self, a: NodeId, b: NodeId) -> bool {
+    pub(crate) fn same_set(&self, a: NodeId, b: NodeId) -> bool {
         match (self.assigned[a], self.assigned[b]) {
             (Some(a), Some(b)) => self.set(a).key == self.set(b).key,
             _ => false,
