@@ -43,8 +43,9 @@ impl<K: Eq + Hash, I: Id> Disjoint<K, I> {
     }
 }
 
-/// The root of each of `len` things: parents are followed to the end. Where parents form a ring, `of_ring` chooses
-/// the root among the ring's members, given in the order in which they were met. Takes time linear in `len`.
+/// The root of each of `len` things: parents are followed to the end. Where parents form a ring, `of_ring`
+/// chooses the root among the ring's members, given in the order in which they were met. Takes time linear in
+/// `len`.
 pub(super) fn roots<I: Id>(
     len: usize,
     parent: impl Fn(I) -> Option<I>,

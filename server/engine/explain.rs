@@ -1,5 +1,5 @@
-//! Why an answer looks as it does (api section 6). Made after the fact, from the tree and the rules that
-//! made its links: an answer that nobody asks to explain pays nothing for it.
+//! Why an answer looks as it does (api section 6). Made after the assembly, from the tree and the rules of
+//! its links, so an answer that nobody asks to explain costs nothing more.
 
 use std::collections::BTreeMap;
 
@@ -15,10 +15,10 @@ use super::{
 };
 use crate::flow::{Text, Texts};
 
-/// Refused parents that are named for one root, at most.
+/// The most refused parents that are named for one root.
 const MAX_REFUSED: usize = 5;
 
-/// Characters of a value that is shown, at most.
+/// The most characters of a value that are shown.
 const MAX_VALUE_CHARACTERS: usize = 64;
 
 /// What is explained.

@@ -1,8 +1,8 @@
 //! Merging: the request half and the response half of an exchange become one flow (algorithm 4).
 //!
-//! The rules look for a partner "from the last flow to the first". Only flows of one key can decide, so
-//! each key keeps its flows on stacks, and the nearest partner and the nearest flow that ends the search
-//! are compared by position: no scan over all flows.
+//! The rules look for a partner from the last flow to the first. Only flows of one key matter for this, so
+//! each key keeps its flows on stacks. Then the last partner and the last flow that ends the search are
+//! compared by position, and no search reads all flows.
 
 use rustc_hash::FxHashMap;
 
@@ -34,8 +34,8 @@ struct Merger {
     async_requests: FxHashMap<AsyncKey, Vec<NodeId>>,
 }
 
-/// The flows of one key that are not asynchronous, by position. Stacks keep flows that are no requests
-/// any more until they surface.
+/// The flows of one key that are not asynchronous. A flow that is no longer a request stays on its stack
+/// until it is on top, and is dropped then.
 #[derive(Default)]
 struct Stream {
     /// Requests, by protocol.
@@ -46,13 +46,13 @@ struct Stream {
     last_other: Option<NodeId>,
     /// The last flow of another protocol than DNS.
     last_not_dns: Option<NodeId>,
-    /// DNS flows, by the sequence number that their next response follows (step 5).
+    /// DNS flows, by the sequence number that their next response follows (R-MERGE-4 step 5).
     dns_by_anchor: FxHashMap<u32, Vec<NodeId>>,
 }
 
 impl Merger {
     fn add(&mut self, flow: Flow, texts: &Texts) {
-        // Two stored spans that the request has both are two spans (deviation "one span once").
+        // Two stored spans that are both in the request are two spans, not halves of one (D-7).
         let are_two = |merger: &Self, partner: NodeId| {
             flow.request.is_some() && merger.flows[partner].request.is_some()
         };
@@ -91,7 +91,7 @@ impl Merger {
         self.flows.push(flow);
     }
 
-    /// R-MERGE-3, -4: the flow that absorbs `f`, and whether `f` is a frame.
+    /// R-MERGE-3, R-MERGE-4: the flow that absorbs `f`, and whether `f` is a frame.
     fn session_partner(&mut self, f: &Flow) -> Option<(NodeId, bool)> {
         let key = f.key();
         let eligible =
@@ -145,7 +145,7 @@ impl Merger {
             }
             if partner.key().l7_protocol == L7Protocol::DNS {
                 let stack = stream.dns_by_anchor.entry(dns_anchor(partner)).or_default();
-                // Positions stay ascending: an older flow may get a number that a younger one has.
+                // Keeps the stack ascending: an earlier flow may get the number of a later one.
                 let place = stack.partition_point(|&other| other < at);
                 if stack.get(place) != Some(&at) {
                     stack.insert(place, at);
@@ -212,7 +212,7 @@ fn merges_async(flow: &Flow) -> bool {
         && !flow.trace_ids.is_empty()
 }
 
-/// The topmost valid position; invalid ones above it are dropped for good.
+/// The topmost node that is valid. Invalid ones above it are removed.
 fn last_valid(stack: &mut Vec<NodeId>, valid: impl Fn(NodeId) -> bool) -> Option<NodeId> {
     while let Some(&top) = stack.last() {
         if valid(top) {

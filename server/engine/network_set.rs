@@ -1,4 +1,5 @@
-//! Network span sets: the captures of one exchange along its path, in order (algorithm 7).
+//! Network span sets: the captures of one exchange (algorithm 7). Each mode puts them in path order in its
+//! own way.
 
 use super::{
     completed::{Relation, Resource},
@@ -12,7 +13,8 @@ use crate::flow::{LogType, ObservationPoint, Text, Texts};
 /// The captures of one exchange.
 #[derive(Debug)]
 pub(super) struct NetworkSet {
-    /// The captures, from client to server once ordered; never empty.
+    /// The captures; never empty. From client to server once an assembly has ordered them; until then the
+    /// seed that started the set comes first.
     pub(super) members: Vec<NodeId>,
     /// The span id that the exchange carries, if any capture saw one.
     pub(super) span_id: Text,
@@ -33,7 +35,8 @@ impl NetworkSet {
     }
 }
 
-/// Builds the sets (R-NET-1 to -4), and tells each network span its service. Not ordered yet.
+/// Builds the sets (R-NET-1, R-NET-2, R-NET-3, R-NET-4), and tells each network span its service. The
+/// captures are not in path order yet.
 pub(super) fn build(
     flows: &Flows,
     relations: &Relations<'_>,
@@ -73,7 +76,8 @@ pub(super) fn build(
     sets
 }
 
-/// R-NET-1: network spans, then server and client processes; sessions, then responses, then requests.
+/// R-NET-1: the order in which flows start a set: sessions, then responses, then requests; of each kind
+/// network spans, then server process spans, then client process spans.
 fn seeds(flows: &Flows) -> Vec<NodeId> {
     let place = |flow: &Flow| match flow.class() {
         Class::Network => Some(0),

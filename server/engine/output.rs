@@ -16,12 +16,12 @@ use crate::flow::{AgentId, Text, Texts};
 
 /// The assembled forest.
 pub(super) struct Forest {
-    /// Parent and rule of each flow, and what the links said of the clocks.
+    /// Parent and rule of each flow, and what the links say about the clocks.
     pub(super) grown: Grown,
     /// Whether each flow is in the answer.
     pub(super) keep: IndexVec<NodeId, bool>,
-    /// The agent of the host whose clock each request span has, where it is known. `None` in compatibility mode,
-    /// which does not look for hosts.
+    /// The agent of the host whose clock each request span has, where it is known. `None` in compatibility
+    /// mode, which does not look for hosts.
     pub(super) hosts: Option<IndexVec<NodeId, Option<AgentId>>>,
 }
 
@@ -61,7 +61,8 @@ pub(super) fn plan(
     let correction_of = |node: NodeId| {
         let flow = &flows[node];
         let of_process = forest.hosts.as_ref().and_then(|hosts| hosts[node]);
-        // In compatibility mode, which knows no hosts, rows without a name lend theirs to all others.
+        // In compatibility mode, which does not look for hosts, the agent of rows without an instance name
+        // serves for all application spans without one.
         let lends = |name: Text| forest.hosts.is_none() || !name.is_empty();
         let named = || {
             let name = Some(flow.instance_name()).filter(|&name| flow.is_app() && lends(name));
@@ -136,7 +137,8 @@ fn walk(flows: &Flows, forest: &Forest) -> Vec<NodeId> {
         let key = flows[node].key();
         (key.start_us, std::cmp::Reverse(key.end_us), node)
     });
-    // Linked lists of children, youngest first: filled from the end, they read from the start.
+    // Linked lists of children. Each new child is put in front, so the lists are filled from the last child
+    // to the first.
     let mut first_child: IndexVec<NodeId, Option<NodeId>> = IndexVec::filled(None, flows.len());
     let mut next_sibling = first_child.clone();
     let mut roots = Vec::new();
@@ -172,7 +174,7 @@ fn agents_by_instance_name(flows: &Flows) -> FxHashMap<Text, AgentId> {
     agents
 }
 
-/// Span ids of 16 characters or more are real ones; shorter ones are test data and not unique.
+/// A span id of 16 characters or more is taken as unique; shorter ones occur in test data and are not.
 const REAL_SPAN_ID_CHARACTERS: usize = 16;
 
 /// R-ID-2, with ids that are unique: of application spans with one span id only the first bears it.

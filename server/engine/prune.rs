@@ -29,8 +29,8 @@ struct Tree {
     end_us: i64,
 }
 
-/// R-PRUNE-1 to -4: whether each node stays. `entry` is the node of the entry application span. With
-/// `keep_requests` a tree with a request span in it always stays (deviation D-8).
+/// R-PRUNE-1, R-PRUNE-2, R-PRUNE-3, R-PRUNE-4: whether each node stays. `entry` is the node of the entry
+/// application span. With `keep_requests` a tree with a request span in it always stays (D-8).
 pub(super) fn keep(
     flows: &Flows,
     roots: &IndexVec<NodeId, NodeId>,
@@ -60,7 +60,7 @@ pub(super) fn keep(
     }
     let mut initial: FxHashSet<NodeId> = FxHashSet::from_iter([roots[entry]]);
     if keep_requests {
-        // All of the request, so that the order of its spans means nothing.
+        // All request spans, so that the answer does not depend on their order.
         let given =
             flows.iter().zip(roots).zip(shown).filter(|((flow, _), shown)| **shown && flow.request.is_some());
         initial.extend(given.map(|((_, &root), _)| root));

@@ -1,5 +1,5 @@
-//! The relation map (algorithm 3.4): which flows are related to a flow, and how. Computed on demand from
-//! files, since a thousand flows with one span id have a million relations.
+//! The relation map (algorithm 3.4): which flows are related to a flow, and how. Computed when asked, from
+//! files of nodes by key, since a thousand flows with one span id have a million relations.
 
 use std::hash::Hash;
 
@@ -58,8 +58,8 @@ impl<K: Copy + Eq + Hash> Files<K> {
     }
 }
 
-/// The nodes of some files together, ascending; one that stands in several comes several times. Read
-/// as far as it is wanted: a file may have thousands.
+/// The nodes of several files together, ascending. A node that is in several files comes several times. Lazy,
+/// since a file may have thousands of nodes and often only the first few are needed.
 struct Merged<'a, const N: usize>([&'a [NodeId]; N]);
 
 impl<const N: usize> Iterator for Merged<'_, N> {
@@ -88,7 +88,7 @@ pub(super) struct Relations<'a> {
     by_dns: Files<u64>,
 }
 
-/// Scratch memory of [`Relations::of`], so that asking allocates nothing.
+/// Memory that [`Relations::of`] uses again for each question, so that it allocates nothing.
 pub(super) struct Seen {
     stamps: Vec<u32>,
     now: u32,

@@ -1,4 +1,4 @@
-//! The tree while it grows: who is whose parent, and why (R-LINK).
+//! The tree while links are made: the parent of each node, and the rule that chose it (R-LINK).
 
 use super::{
     clock::ClockObserver,
@@ -7,11 +7,12 @@ use super::{
     rule::Rule,
 };
 
-/// What becomes of a tree when it is done.
+/// The tree after the last link.
 pub(super) struct Grown {
     /// Parent of each node.
     pub(super) parents: IndexVec<NodeId, Option<NodeId>>,
-    /// The rule that chose it; also of a node whose ring was opened there, which has no parent.
+    /// The rule that chose the parent. Where a ring was opened, the node has no parent any more but still the
+    /// rule.
     pub(super) rules: IndexVec<NodeId, Option<Rule>>,
     pub(super) clock: ClockObserver,
 }
@@ -49,13 +50,13 @@ impl<'a> Tree<'a> {
         self.child_counts[node]
     }
 
-    /// R-PSS-8: the one place where a count is taken back.
+    /// R-PSS-8: lowers the child count of a node. Nothing else lowers it.
     pub(super) fn forget_child(&mut self, node: NodeId) {
         let count = &mut self.child_counts[node];
         *count = count.saturating_sub(1);
     }
 
-    /// R-LINK. The last link of a child decides; none makes a node its own parent.
+    /// R-LINK. A later link of the same child replaces the earlier one. A node is never its own parent.
     pub(super) fn link(&mut self, child: NodeId, parent: NodeId, rule: Rule) {
         if child == parent {
             return;
@@ -66,8 +67,8 @@ impl<'a> Tree<'a> {
         self.child_counts[parent] += 1;
     }
 
-    /// The parents, with every ring opened at its weakest link; of equal ones at the child that starts
-    /// first. (The original loses the spans of a ring, Q-18.)
+    /// The parents, with every ring opened at its weakest link, or of equally weak ones at the child that
+    /// starts first (B-3; the original loses the spans of a ring, Q-18).
     pub(super) fn into_forest(self) -> Grown {
         let Tree { flows, mut parents, rules, clock, .. } = self;
         // The start of the walk that came to each node first.

@@ -35,14 +35,14 @@ pub struct Search {
     full: bool,
 }
 
-/// What of the request and the configuration a search needs.
+/// What a search needs of the request and the configuration.
 struct Options {
     max_iteration: u32,
     max_rows: usize,
     tolerance: Tolerance,
     /// Compatibility mode: one entry row decides what is looked for.
     original: bool,
-    /// Seconds behind the window in which late rows are looked for; 0 once they were.
+    /// For how many seconds after the window late rows are looked for (D-13); 0 once that was done.
     late_margin_s: i64,
     multiple_trace_ids: bool,
     by_trace_id: bool,
@@ -56,7 +56,7 @@ enum Phase {
     Entry,
     ByTraceId,
     ByAssociation(AssociationKeys),
-    /// Once nothing more is found: rows with the same keys that end later.
+    /// Asked once nothing more is found: rows with the same keys that end later (D-13).
     Late(AssociationKeys),
     Done,
 }
@@ -68,7 +68,7 @@ pub struct SearchResult {
     pub ids: Vec<RowId>,
     /// What each question brought, in the order asked.
     pub rounds: Vec<Round>,
-    /// The search ended because it had found the most rows that one completion may have.
+    /// The search ended because it had found `max_rows` rows.
     pub full: bool,
 }
 
@@ -76,7 +76,7 @@ impl Search {
     /// A search that has asked nothing yet.
     pub fn new(request: &CompletionRequest, tracing: &Tracing, texts: &mut Texts) -> Self {
         let mut search = Self::unasked(request, tracing);
-        // All trace ids of the request at once, where the original follows the first one's first row.
+        // D-10: all trace ids of the request at once. The original follows the first id's first row only.
         if !search.options.original && search.options.by_trace_id && search.entry.is_some() {
             for id in std::mem::take(&mut search.options.request_trace_ids) {
                 let id = texts.intern(&id);
@@ -223,7 +223,7 @@ impl Search {
         SearchResult { ids: self.found.into_ids(), rounds: self.rounds, full: self.full }
     }
 
-    /// R-SEARCH-1, -2, -5.
+    /// R-SEARCH-1, R-SEARCH-2, R-SEARCH-5.
     fn take_entry(&mut self, rows: Vec<KeyRow>, round: &mut Round, texts: &mut Texts) {
         let Some(row) = rows.into_iter().next() else { return };
         round.kept = 1;
@@ -242,7 +242,7 @@ impl Search {
         self.begin_iteration(texts);
     }
 
-    /// R-SEARCH-7, -8: step A.
+    /// R-SEARCH-7, R-SEARCH-8: step A.
     fn take_by_trace_id(&mut self, rows: Vec<KeyRow>, round: &mut Round, texts: &mut Texts) {
         self.visited.extend(self.pending.drain(..));
         let mut span: Option<(i64, i64)> = None;
@@ -280,7 +280,8 @@ impl Search {
         self.ask_new_keys(texts);
     }
 
-    /// R-SEARCH-10 to -14: the rest of step B, and step C.
+    /// R-SEARCH-10 (second half), R-SEARCH-11, R-SEARCH-12, R-SEARCH-13, R-SEARCH-14: the rest of step B, and
+    /// step C.
     fn take_by_association(&mut self, rows: Vec<KeyRow>, round: &mut Round, texts: &mut Texts) {
         if rows.is_empty() {
             return;
@@ -335,7 +336,7 @@ impl Search {
         }
     }
 
-    /// R-SEARCH-9, first half of R-SEARCH-10.
+    /// R-SEARCH-9, and R-SEARCH-10 (first half).
     fn ask_new_keys(&mut self, texts: &Texts) {
         let keys = self.keys.take(texts);
         if !keys.is_empty() {
@@ -345,7 +346,7 @@ impl Search {
         }
     }
 
-    /// The trace id may be followed, and will be.
+    /// Allows a trace id, and asks for it in the next iteration.
     fn admit(&mut self, id: Text) {
         self.allowed.insert(id);
         if !self.visited.contains(&id) && !self.pending.contains(&id) {

@@ -1,4 +1,4 @@
-//! Application spans: whose child each is, as the callers say, and where a process is entered.
+//! Application spans: the parent that each names, and the span at which its process was entered.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -25,7 +25,7 @@ pub(super) struct AppTree {
     called: FxHashSet<Text>,
 }
 
-/// Application spans of one id that are told apart, at most: more have no meaning.
+/// The most application spans of one id that are looked at. More than this are not told apart.
 const MAX_EQUALS: usize = 64;
 
 impl AppTree {
@@ -62,8 +62,8 @@ impl AppTree {
         self.top[node]
     }
 
-    /// The application span with this id in the trace of `other`, which it is not: one of the request
-    /// rather than a stored one, one around it rather than beside it, the first of equals.
+    /// The application span with this id in the trace of `other`; never `other` itself. Of several, a span of
+    /// the request comes before a stored one, then one that covers `other`, then the first.
     pub(super) fn with_span_id(&self, span_id: Text, other: NodeId, flows: &Flows) -> Option<NodeId> {
         if span_id.is_empty() {
             return None;
@@ -89,7 +89,8 @@ impl AppTree {
     pub(super) fn local_parent(&self, node: NodeId, flows: &Flows) -> Option<NodeId> {
         self.parent(node).filter(|&parent| {
             let (parent, node) = (&flows[parent], &flows[node]);
-            // A server span below another span than a client's: that span made the call itself.
+            // If a call carries the id of a server span's parent, that parent made the call, and the server
+            // span is in another process.
             let is_called =
                 node.point == ObservationPoint::ServerApp && self.called.contains(&parent.key().span_id);
             !is_called && !enters_process(parent, node)
@@ -97,8 +98,8 @@ impl AppTree {
     }
 }
 
-/// Whether `child` runs in another process than its parent: it serves or receives what the parent sent,
-/// or both name their service or instance, and name different ones.
+/// Whether `child` runs in another process than its parent: it is the server or consumer span of a call that
+/// the parent made, or the two name different services or different instances.
 pub(super) fn enters_process(parent: &Flow, child: &Flow) -> bool {
     let differs = |a: Text, b: Text| !a.is_empty() && !b.is_empty() && a != b;
     child.point == ObservationPoint::ServerApp && parent.point == ObservationPoint::ClientApp

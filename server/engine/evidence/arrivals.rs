@@ -12,7 +12,7 @@ use crate::{
     flow::{Text, TraceIds},
 };
 
-/// Exchanges, filed by where they arrive and what they carry; each file by the start of their tails.
+/// Exchanges, filed by where they arrive and what they carry. Each file is in the order in which tails start.
 pub(super) struct Arrivals<'a> {
     flows: &'a Flows,
     exchanges: &'a Exchanges,
@@ -66,7 +66,8 @@ impl<'a> Arrivals<'a> {
         arrivals
     }
 
-    /// The exchanges that carry a span id and whose tail may be around the span or its start, the latest first.
+    /// The exchanges that carry a span id and whose tail may be around the span or its start, the latest
+    /// first.
     pub(super) fn with_span_id<'f>(
         &'f self,
         id: Text,
@@ -80,8 +81,8 @@ impl<'a> Arrivals<'a> {
         })
     }
 
-    /// The exchange that arrives at `end` with this span id, and of those that fit the latest. Where nobody knows
-    /// who owns one of the two addresses, packets with one id are one way.
+    /// The exchange that arrives at `end` with this span id; the latest of those around `inner`. Where it is
+    /// not known which resource owns one of the two addresses, equal ids in packets are enough.
     pub(super) fn at_with_span_id(
         &self,
         end: Option<End>,
@@ -93,7 +94,7 @@ impl<'a> Arrivals<'a> {
         known.or_else(|| self.latest(self.by_span_id.get(&id)?, inner, |i| self.may_be_at(end, i, inner)))
     }
 
-    /// The same with an X-Request-ID.
+    /// The exchange that arrives at `end` with this X-Request-ID, chosen in the same way.
     pub(super) fn at_with_x_request_id(
         &self,
         end: Option<End>,
@@ -111,7 +112,7 @@ impl<'a> Arrivals<'a> {
         !inner.flow.is_system() && exchange.server.is_none() && (end.is_none() || exchange.ends[1].is_none())
     }
 
-    /// The same with one of these trace ids, of those that are free.
+    /// The latest exchange around `inner` that arrives at `end` with one of these trace ids and is free.
     pub(super) fn at_in_trace(
         &self,
         end: End,
@@ -124,7 +125,8 @@ impl<'a> Arrivals<'a> {
         found.max_by_key(|&i| self.exchanges[i].tail)
     }
 
-    /// The latest that is around the span by the clocks as they are, else by clocks that may be off.
+    /// The latest exchange around the span if clocks are taken as they are; if there is none, the latest if
+    /// clocks may be off.
     fn latest(
         &self,
         file: &ByStart<ExchangeId>,

@@ -1,14 +1,14 @@
-//! Spans in the order of their start, and of them the latest that last until some time.
+//! Spans in the order of their start. Finds the latest of those that last until a given time.
 
-/// A file of spans. They are added in the order of their start.
+/// Spans, or exchanges, that are added in the order of their start.
 #[derive(Debug)]
 pub(super) struct ByStart<I> {
     items: Vec<I>,
     starts_us: Vec<i64>,
     ends_us: Vec<i64>,
-    /// `blocks[level][i]` is the latest end of `ends_us[i << level * BITS ..][..1 << level * BITS]`, so that a
-    /// search steps over spans that all end too early: it takes as many steps as there are levels, however
-    /// many short spans stand between.
+    /// `blocks[level][i]` is the latest end of `ends_us[i << level * BITS ..][..1 << level * BITS]`, so that
+    /// a search can skip blocks of spans that all end too early. It takes as many steps as there are levels,
+    /// however many short spans there are.
     blocks: Vec<Vec<i64>>,
 }
 
@@ -49,7 +49,8 @@ impl<I: Copy> ByStart<I> {
         self.items.last().copied()
     }
 
-    /// The spans that start no later than `start_us` and end no earlier than `end_us`, the latest start first.
+    /// The spans that start no later than `start_us` and end no earlier than `end_us`, the latest start
+    /// first.
     pub(super) fn around(&self, start_us: i64, end_us: i64) -> impl Iterator<Item = I> + '_ {
         let mut until = self.starts_us.partition_point(|&start| start <= start_us);
         std::iter::from_fn(move || {

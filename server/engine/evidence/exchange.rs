@@ -26,7 +26,7 @@ pub(super) struct Exchange {
     pub(super) trace_ids: TraceIds,
     /// X-Request-ID of the request, and of the response.
     pub(super) x_request_ids: [Text; 2],
-    /// Where the call comes from and goes to: instance, as far as the captures say.
+    /// Where the call comes from and goes to, as far as the captures know.
     pub(super) ends: [Option<End>; 2],
 }
 
@@ -54,7 +54,7 @@ fn exchange(flows: &Flows, set: &NetworkSet) -> Option<Exchange> {
         members()
             .map(|flow| &flow.row.sides[side])
             .map(|side| (side.auto_instance_type, side.auto_instance_id))
-            // 0 and 255: no resource is known to own the address, and the id is its subnet's.
+            // Types 0 and 255: it is not known which resource owns the address, and the id is the subnet's.
             .find(|&(kind, id)| id != 0 && kind != 0 && kind != 255)
     };
     Some(Exchange {

@@ -13,8 +13,8 @@ use crate::{
     flow::{AgentId, ObservationPoint},
 };
 
-/// Tells each span of a process its resource. A process is a system span and all that hangs below it in its own
-/// process. Returns the agent of the host of each request span, where its process is known.
+/// Tells each span of a process its resource. A process is a system span and all that hangs below it in its
+/// own process. Returns the agent of the host of each request span, where its process is known.
 pub(super) fn lend_resources(
     tree: &Tree<'_>,
     resources: &mut IndexVec<NodeId, Resource>,

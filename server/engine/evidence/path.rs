@@ -14,9 +14,9 @@ use crate::{
     relation::conflict,
 };
 
-/// Puts the pieces of broken paths together (deviation "broken paths"): captures too far apart in time
-/// for R-NET-2, by skewed clocks, whose sequence numbers are equal on both sides, that do not conflict,
-/// and of which one piece stands wholly before the other on the path.
+/// Puts the pieces of one path together (D-11). Clocks that are too far apart for R-NET-2 leave the captures
+/// of one exchange in several sets. Two such sets become one if their sequence numbers are equal on both
+/// sides, their captures do not conflict, and one of them stands wholly before the other on the path.
 pub(super) fn reunite(sets: Networks, flows: &Flows, texts: &Texts) -> Networks {
     let rank = |node: NodeId| place(flows[node].point);
     let mut pieces_of: FxHashMap<(TcpSeq, TcpSeq), Vec<NetworkId>> = FxHashMap::default();
@@ -63,8 +63,9 @@ pub(super) fn reunite(sets: Networks, flows: &Flows, texts: &Texts) -> Networks 
     sets.into_iter().flatten().collect()
 }
 
-/// Orders the members of a set along the path by what they are alone: rank, and of one rank the outermost
-/// first (deviation "path order"). The weights of R-NET-5 to -7 misplace halves and gateways.
+/// Orders the members of a set along the path, each by its own values only (D-14): by rank, and within one
+/// rank the outermost first. The weights of R-NET-5, R-NET-6 and R-NET-7 misplace halves and gateways (Q-23,
+///
 pub(super) fn order_by_rank(members: &mut [NodeId], flows: &Flows) {
     members.sort_by_key(|&member| {
         let flow = &flows[member];

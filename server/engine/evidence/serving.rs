@@ -22,7 +22,7 @@ use crate::{
 pub(super) enum Tie {
     /// The trace.
     TraceId,
-    /// The span id, as where a process forwards its header unchanged.
+    /// The span id: the process forwards the header unchanged.
     SpanId,
     /// The X-Request-ID.
     XRequestId,
@@ -42,7 +42,7 @@ impl Tie {
     }
 }
 
-/// Server spans of one chain around a client span, at most: the innermost.
+/// The most server spans of one chain that are looked at around a client span: the innermost.
 const MAX_AROUND: usize = 64;
 
 /// A process: by its id on the host, or by its pod where the id is not known.
@@ -68,7 +68,7 @@ pub(super) fn process(flow: &Flow) -> Option<Process> {
 pub(super) struct Servers<'a> {
     flows: &'a Flows,
     by_thread: Files<ChainId>,
-    /// Those that lost their request, whose start says nothing.
+    /// Those whose request was not captured. Their start does not tell when the request came.
     ends_by_thread: Files<ChainId>,
     by_x_request_id: Files<(Process, Text)>,
     by_span_id: Files<(Process, Text)>,
@@ -117,7 +117,7 @@ impl<'a> Servers<'a> {
         servers
     }
 
-    /// The server span whose request the client span of `exchange` serves.
+    /// The server span for whose request the client span of `exchange` made its call, and what ties the two.
     pub(super) fn of_client(
         &self,
         client: NodeId,
@@ -125,7 +125,7 @@ impl<'a> Servers<'a> {
         threads: &Threads,
     ) -> Option<(NodeId, Tie)> {
         let flow = &self.flows[client];
-        // A process that calls itself: the call is not part of the request that it makes.
+        // Where a process calls itself, the server span of the call cannot be the request it was made for.
         let own = exchange.server;
         if let Some(server) = threads.chain(client).and_then(|chain| self.by_syscall(chain, flow, own)) {
             return Some((server, Tie::Thread));
@@ -146,7 +146,8 @@ impl<'a> Servers<'a> {
         Some((server, Tie::TraceId))
     }
 
-    /// Of the server spans around the client span the one that shares an id with it, else the innermost.
+    /// Of the server spans of the thread around the client span, the one that shares a syscall trace id with
+    /// it, else the innermost.
     fn by_syscall(&self, chain: ChainId, client: &Flow, own: Option<NodeId>) -> Option<NodeId> {
         let key = client.key();
         let whole = self.by_thread.get(&chain).into_iter().flat_map(|f| f.around(key.start_us, key.end_us));
@@ -164,7 +165,7 @@ impl<'a> Servers<'a> {
         around.iter().rev().find(shares).or(around.last()).copied()
     }
 
-    /// The latest server span around a client span of its host.
+    /// The server span that starts last of those around a client span, on the same host.
     fn innermost(&self, file: &ByStart<NodeId>, client: &Flow, own: Option<NodeId>) -> Option<NodeId> {
         let key = client.key();
         file.around(key.start_us, key.end_us).find(|&node| {
@@ -174,8 +175,8 @@ impl<'a> Servers<'a> {
     }
 }
 
-/// Whether a server span is around a client span of its host, as far as it was seen: of a lost request only
-/// the end is known, of a lost response only the start.
+/// Whether a server span is around a client span of the same host. If its request was not captured only its
+/// end counts, if its response was not captured only its start.
 fn encloses(server: &Flow, client: &Flow) -> bool {
     let (s, c) = (server.key(), client.key());
     s.agent == c.agent

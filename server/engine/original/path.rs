@@ -6,7 +6,7 @@ use crate::{
     relation::Tolerance,
 };
 
-/// Orders the members of a set along the path (R-NET-5 to -7).
+/// Orders the members of a set along the path (R-NET-5, R-NET-6, R-NET-7).
 pub(super) fn order(members: &mut [NodeId], flows: &Flows, texts: &Texts) {
     let flow = |member: NodeId| &flows[member];
     members.sort_by(|&a, &b| {
@@ -35,7 +35,7 @@ pub(super) fn order(members: &mut [NodeId], flows: &Flows, texts: &Texts) {
         )
     });
 
-    // R-NET-7: one host, or none known, at both ends.
+    // R-NET-7: the path enters and leaves by the same host, or both hosts are unknown.
     if weights.ingress == weights.egress {
         let first_server = members.iter().position(|&member| flow(member).point.is_server_side());
         if let Some(from) = first_server
@@ -46,7 +46,7 @@ pub(super) fn order(members: &mut [NodeId], flows: &Flows, texts: &Texts) {
     }
 }
 
-/// R-NET-5: which hosts the path enters and leaves by.
+/// R-NET-5: the hosts by which the path enters and leaves.
 struct Weights {
     ingress: Option<AgentId>,
     egress: Option<AgentId>,
@@ -65,7 +65,7 @@ impl Weights {
             key.l7_protocol.is_grpc_like() && key.req_tcp_seq.is_none() && key.kind == LogType::SESSION
         });
         if response_frame {
-            // Agent 0 instead of the egress is the original's.
+            // The original uses agent 0 here instead of the egress.
             Weights { ingress, egress: Some(AgentId(0)), of_ingress: 2 }
         } else {
             Weights { ingress, egress, of_ingress: 0 }

@@ -80,7 +80,7 @@ impl AppsOfRequests {
         apps
     }
 
-    /// Of the request that a tail brought, the innermost application span around a call.
+    /// The innermost application span around a call, of the request that a tail brought.
     pub(super) fn innermost(
         &self,
         facts: &Facts<'_>,
@@ -91,8 +91,8 @@ impl AppsOfRequests {
         self.pick(facts, calling_until, self.of_tail.get(&tail)?, head)
     }
 
-    /// Of the request that a tail brought, the innermost application span around another top, whose own
-    /// parent is not there.
+    /// The innermost application span around a top whose named parent is not there, of the request that a
+    /// tail brought.
     pub(super) fn around(&self, facts: &Facts<'_>, tail: NodeId, top: NodeId) -> Option<NodeId> {
         let apps = self.of_tail.get(&tail)?;
         let inner = facts.flow(top).key();
@@ -106,7 +106,7 @@ impl AppsOfRequests {
         )
     }
 
-    /// The same of the process that was entered with `top`.
+    /// The innermost application span around a call, of the process that was entered with `top`.
     pub(super) fn of_top(
         &self,
         facts: &Facts<'_>,
@@ -117,7 +117,7 @@ impl AppsOfRequests {
         self.pick(facts, calling_until, self.of_top.get(&top)?, head)
     }
 
-    /// The same of the process of a client span.
+    /// The innermost application span around a client process span, of the same process.
     pub(super) fn of_process(
         &self,
         facts: &Facts<'_>,
@@ -128,8 +128,8 @@ impl AppsOfRequests {
         self.pick(facts, calling_until, self.of_process.get(&process)?, client)
     }
 
-    /// The innermost around a call. Of client spans, one that makes another call at that time gives way to
-    /// the next.
+    /// The innermost application span around a call. A client span that makes another call at that time is
+    /// passed over for the next client span that does not.
     fn pick(
         &self,
         facts: &Facts<'_>,
@@ -140,11 +140,13 @@ impl AppsOfRequests {
         let call = facts.flow(head).key();
         let is_dns = call.l7_protocol == L7Protocol::DNS;
         let is_client = |app: NodeId| facts.flow(app).point == ObservationPoint::ClientApp;
-        // Widened by what some tracers cut off their times; never before its start, for they cut that too.
+        // Some tracers cut their times to whole milliseconds, so a span may end up to a millisecond later
+        // than it says. Its start needs no such margin, since cutting moves it to an earlier time.
         let mut around =
             apps.around(call.start_us, call.end_us.saturating_sub(MILLISECOND_US)).filter(|&app| {
                 let flow = facts.flow(app);
-                // A client span that made its call makes no other one, but may look its server up.
+                // A client span that already made its call makes no other one, but a DNS lookup for it is
+                // possible.
                 let busy = is_client(app) && self.callers.contains(&app) && !is_dns;
                 !busy && flow.key().end_us.saturating_add(grain_us(flow)) >= call.end_us
             });
@@ -158,5 +160,5 @@ impl AppsOfRequests {
     }
 }
 
-/// Spans that are looked at for a free client span around a call, at most.
+/// The most spans around a call that are looked at for a client span without another call.
 const MAX_CLIENTS_AROUND: usize = 64;

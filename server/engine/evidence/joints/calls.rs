@@ -12,11 +12,11 @@ use crate::engine::{
 /// The span that made a call, and what says so.
 pub(super) type Caller = (NodeId, Rule);
 
-/// The calls that carry a span id which says who made them. The first phase.
+/// The callers of the calls that carry a span id. The first phase.
 pub(super) struct CallsByHeader {
     /// For each exchange the span that made the call.
     pub(super) callers: IndexVec<ExchangeId, Option<Caller>>,
-    /// The exchanges that application spans made, by the top of their process.
+    /// The calls that application spans made, by the top of their process.
     of_top: FxHashMap<NodeId, Vec<ExchangeId>>,
 }
 
@@ -32,7 +32,7 @@ impl CallsByHeader {
             if exchange.span_id.is_empty() {
                 continue;
             }
-            let caller = match facts.serves[at] {
+            let caller = match facts.made_for[at] {
                 Some((server, tie)) if facts.span_id_at(server) == exchange.span_id => {
                     Some((server, tie.rule()))
                 }
@@ -58,8 +58,8 @@ impl CallsByHeader {
     }
 }
 
-/// For a call that is not tied to a request of its process: the tail of the exchange with the same header that
-/// ends where this one begins.
+/// For a call that is not tied to a request of its process: the tail of the exchange with the same header
+/// that ends where this one begins.
 fn forwarder(facts: &Facts<'_>, exchange: &Exchange) -> Option<NodeId> {
     let inner = facts.inner(exchange.head, Some(exchange.head));
     let found = facts.arrivals.at_with_span_id(exchange.ends[0], exchange.span_id, &inner)?;

@@ -48,29 +48,30 @@ impl Entries {
     }
 }
 
-/// Exchanges with the id of its parent that a span chooses from, at most: the latest around it.
+/// The most exchanges with the id of its parent that a span chooses from: the latest around it.
 const MAX_ARRIVALS: usize = 64;
 
-/// Requests in which one trace begins, at most: there is one, but for requests that were made again.
+/// The most requests in which one trace may begin. Usually there is one; retries add more.
 const MAX_BEGINNINGS: usize = 16;
 
 /// An exchange that may have brought an application span's request, and how well it fits.
 type Candidate = (Kinship, Clocks, ExchangeId);
 
-/// How surely an exchange reaches the process of an application span.
+/// How certain it is that an exchange reaches the process of an application span.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Kinship {
-    /// Nothing says.
+    /// Nothing tells.
     Unknown,
-    /// It reaches its instance.
+    /// The exchange reaches the instance of the span.
     Instance,
     /// The span's calls were made for this very request.
     Request,
 }
 
-/// An application span that names a parent in another process was reached by the exchange that carries the
-/// parent's id. If several processes passed the header on, the one that is of its process by its calls, else the
-/// innermost around it.
+/// If an application span names a parent in another process, the exchange that carries the parent's id
+/// brought its request. Where several exchanges carry it, since processes passed the header on, the one that
+/// reaches the span's process is taken, as far as the span's calls and resource tell; else the innermost
+/// around the span.
 fn by_span_id(facts: &Facts<'_>, calls: &CallsByHeader) -> BySpanId {
     let mut entries: Vec<(bool, NodeId, Vec<Candidate>)> = Vec::new();
     for &app in &facts.apps.nodes {
@@ -94,7 +95,8 @@ fn by_span_id(facts: &Facts<'_>, calls: &CallsByHeader) -> BySpanId {
             entries.push((kinship == Kinship::Unknown, app, fitting));
         }
     }
-    // Those whose process is known choose first; then the latest, since the latest exchange is taken.
+    // Spans whose process is known choose first. Then the span that starts last, since each takes the latest
+    // exchange that fits.
     let start_us = |app: NodeId| facts.flow(app).key().start_us;
     entries.sort_unstable_by_key(|&(unknown, app, _)| (unknown, Reverse(start_us(app)), app));
     let mut found = Found::filled(None, facts.flows.len());
@@ -112,8 +114,8 @@ fn by_span_id(facts: &Facts<'_>, calls: &CallsByHeader) -> BySpanId {
     BySpanId(found)
 }
 
-/// Whether the process that an exchange reaches is that of an application span, as far as the span's calls and
-/// its own resource say. `None` if it is another one.
+/// Whether the process that an exchange reaches is that of an application span, as far as the span's calls
+/// and its own resource say. `None` if it is another one.
 fn kinship(facts: &Facts<'_>, calls: &CallsByHeader, top: NodeId, exchange: &Exchange) -> Option<Kinship> {
     let mut known = Kinship::Unknown;
     if let (Some(own), Some(end)) = (resource(facts.flow(top)), exchange.ends[1]) {
@@ -124,7 +126,7 @@ fn kinship(facts: &Facts<'_>, calls: &CallsByHeader, top: NodeId, exchange: &Exc
     }
     for &call in calls.of_top(top) {
         let call_exchange = &facts.exchanges[call];
-        match (facts.serves[call], exchange.server) {
+        match (facts.made_for[call], exchange.server) {
             (Some((server, Tie::Thread | Tie::XRequestId)), Some(own)) if server == own => {
                 return Some(Kinship::Request);
             }
@@ -140,8 +142,8 @@ fn kinship(facts: &Facts<'_>, calls: &CallsByHeader, top: NodeId, exchange: &Exc
     Some(known)
 }
 
-/// Tops without a known request: it is the request for which their calls were made; or, where the process is
-/// known by its resource only, the innermost exchange of the trace that arrives there.
+/// Finds the request of tops that have none yet: the one for which their calls were made. Where only the
+/// resource of the process is known, it is the innermost exchange of the trace that arrives there.
 fn by_calls(facts: &Facts<'_>, calls: &CallsByHeader, BySpanId(mut found): BySpanId) -> ByCalls {
     let mut of_missing_parent: FxHashMap<Text, Entry> = FxHashMap::default();
     let mut guessed: FxHashSet<NodeId> = FxHashSet::default();
@@ -166,18 +168,19 @@ fn by_calls(facts: &Facts<'_>, calls: &CallsByHeader, BySpanId(mut found): BySpa
         }
     }
     for top in open {
-        let brother = of_missing_parent.get(&facts.flow(top).key().parent_span_id).copied();
+        let of_sibling = of_missing_parent.get(&facts.flow(top).key().parent_span_id).copied();
         let fits = |&(tail, _): &Entry| {
             facts.exchange_at(tail).is_some_and(|exchange| facts.brings(exchange, top).is_some())
         };
-        if let Some(entry) = brother.filter(fits) {
+        if let Some(entry) = of_sibling.filter(fits) {
             found[top] = Some(entry);
         }
     }
     ByCalls(found)
 }
 
-/// A top that nothing leads to yet: it names no parent that is there, or serves one's call.
+/// Whether a span is the top of its process and has no entry yet. Its named parent is not there, or it is a
+/// server span and so has an entry of its own.
 fn is_open_top(facts: &Facts<'_>, found: &Found, app: NodeId) -> bool {
     facts.apps.top(app) == app
         && found[app].is_none()
@@ -194,7 +197,7 @@ fn request_of_calls(
     calls.sort_unstable_by_key(|&call| facts.exchanges[call].head);
     let covers = |server: NodeId, clocks| facts.inner(top, None).is_within(facts.flow(server), clocks);
     let is_open = |&(server, tie): &(NodeId, Tie)| tie != Tie::TraceId || !guessed.contains(&server);
-    let served = || calls.iter().filter_map(|&call| facts.serves[call]).filter(is_open);
+    let served = || calls.iter().filter_map(|&call| facts.made_for[call]).filter(is_open);
     let around = served().find(|&(server, _)| covers(server, Clocks::AsTheyAre)).or_else(|| {
         served().find(|&(server, tie)| tie >= Tie::XRequestId && covers(server, Clocks::Outlasts))
     });
@@ -216,8 +219,8 @@ fn request_of_calls(
         .map(|found| (facts.exchanges[found].tail, Rule::EntryByResource))
 }
 
-/// A root of a trace entered the process where the trace begins: by a request without it, for which a thread
-/// made calls with it. Only where one such request is around the root.
+/// Finds the request of the root of a trace: one without the trace id, for which a thread made calls with the
+/// trace id. Only where exactly one such request is around the root.
 fn where_traces_begin(facts: &Facts<'_>, calls: &CallsByHeader, ByCalls(mut found): ByCalls) -> Entries {
     let beginnings = beginnings(facts);
     let is_root = |app: &NodeId| is_root_of_trace(facts, &found, *app);
@@ -239,11 +242,11 @@ fn where_traces_begin(facts: &Facts<'_>, calls: &CallsByHeader, ByCalls(mut foun
     Entries(found)
 }
 
-/// For each trace id the requests without it for which a thread made calls with it.
+/// For each trace id, the requests that do not carry it but for which a thread made calls that do.
 fn beginnings(facts: &Facts<'_>) -> FxHashMap<Text, Vec<ExchangeId>> {
     let mut beginnings: FxHashMap<Text, Vec<ExchangeId>> = FxHashMap::default();
-    for (exchange, serves) in facts.exchanges.iter().zip(&facts.serves) {
-        let Some((server, Tie::Thread)) = *serves else { continue };
+    for (exchange, made_for) in facts.exchanges.iter().zip(&facts.made_for) {
+        let Some((server, Tie::Thread)) = *made_for else { continue };
         let Some(request) = facts.exchange_of[server] else { continue };
         for id in exchange.trace_ids.iter().filter(|id| !id.is_empty()) {
             if !facts.exchanges[request].trace_ids.iter().any(|other| other == id) {
@@ -254,7 +257,7 @@ fn beginnings(facts: &Facts<'_>) -> FxHashMap<Text, Vec<ExchangeId>> {
     for requests in beginnings.values_mut() {
         requests.sort_unstable();
         requests.dedup();
-        // With so many nothing is certain, and each root would look at them all.
+        // With so many the choice would be a guess, and each root would look at all of them.
         if requests.len() > MAX_BEGINNINGS {
             requests.clear();
         }
@@ -262,13 +265,13 @@ fn beginnings(facts: &Facts<'_>) -> FxHashMap<Text, Vec<ExchangeId>> {
     beginnings
 }
 
-/// A server span that names no parent, and that nothing leads to yet.
+/// Whether a span is a server span that names no parent and has no entry yet.
 fn is_root_of_trace(facts: &Facts<'_>, found: &Found, app: NodeId) -> bool {
     let flow = facts.flow(app);
     flow.point == ObservationPoint::ServerApp && flow.key().parent_span_id.is_empty() && found[app].is_none()
 }
 
-/// The resource that an application span itself names, as stored ones do.
+/// The resource that an application span itself names. Only stored spans name one.
 fn resource(app: &Flow) -> Option<End> {
     let side = &app.row.sides[app.side()];
     let known = side.auto_instance_id != 0 && side.auto_instance_type != 0 && side.auto_instance_type != 255;

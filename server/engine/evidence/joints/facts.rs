@@ -26,7 +26,7 @@ pub(super) struct Facts<'a> {
     pub(super) apps: AppTree,
     pub(super) threads: Threads,
     /// For each exchange the server span for whose request the call was made, and what says so.
-    pub(super) serves: IndexVec<ExchangeId, Option<(NodeId, Tie)>>,
+    pub(super) made_for: IndexVec<ExchangeId, Option<(NodeId, Tie)>>,
     /// How far the clocks of two hosts may lie apart, in µs.
     slack_us: i64,
 }
@@ -35,7 +35,7 @@ impl<'a> Facts<'a> {
     pub(super) fn of(flows: &'a Flows, exchanges: &'a Exchanges, host_clock_offset_us: i64) -> Self {
         let threads = Threads::of(flows);
         let servers = Servers::of(flows, exchanges, &threads);
-        let serves = exchanges
+        let made_for = exchanges
             .iter()
             .map(|e| e.client.and_then(|client| servers.of_client(client, e, &threads)))
             .collect();
@@ -51,7 +51,7 @@ impl<'a> Facts<'a> {
             exchange_of,
             apps: AppTree::of(flows, exchanges.iter().map(|exchange| exchange.span_id).collect()),
             threads,
-            serves,
+            made_for,
             slack_us: host_clock_offset_us,
         }
     }
@@ -70,14 +70,14 @@ impl<'a> Facts<'a> {
         self.exchange_at(node).map_or(Text::EMPTY, |exchange| exchange.span_id)
     }
 
-    /// The span for which something around it is looked for. `own_head` is the head of its own exchange, if it
-    /// has one: that exchange is never the answer.
+    /// The span for which something around it is looked for. `own_head` is the head of its own exchange, if
+    /// it has one: that exchange is never the answer.
     pub(super) fn inner(&self, node: NodeId, own_head: Option<NodeId>) -> Inner<'a> {
         Inner { flow: self.flow(node), own_head, slack_us: self.slack_us }
     }
 
-    /// Whether the tail of an exchange is around an application span of the process that it reaches, or at least
-    /// around its start, and by which clocks.
+    /// Whether the tail of an exchange is around an application span of the process that it reaches, or at
+    /// least around its start, and by which clocks.
     pub(super) fn brings(&self, exchange: &Exchange, app: NodeId) -> Option<Clocks> {
         let inner = self.inner(app, None);
         let tail = self.flow(exchange.tail);

@@ -31,8 +31,8 @@ pub(super) fn link(
     }
 }
 
-/// Whether the way up from an exchange's tail meets `app` before any other application span. Otherwise the parent
-/// that the caller named would be lost (D-8).
+/// Whether the way up from an exchange's tail meets `app` before any other application span. Otherwise the
+/// parent that the caller named would be lost (D-8).
 fn leads_to(facts: &Facts<'_>, callers: &Callers, tail: NodeId, app: NodeId) -> bool {
     let mut at = tail;
     for _ in 0..facts.exchanges.len() {

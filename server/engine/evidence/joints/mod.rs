@@ -1,6 +1,7 @@
 //! The decisions: below which span each call and each process entry belongs.
 //!
-//! Each phase makes a struct of its own out of those before it, so that none can read what is not decided yet:
+//! Each phase makes a struct of its own out of those before it, so that none can read what is not decided
+//! yet:
 //!
 //! ```text
 //! Facts ─► CallsByHeader ─► Entries ─► AppsOfRequests ─► Callers ─► links
@@ -29,7 +30,7 @@ use self::{
 use super::exchange;
 use crate::engine::{network_set::Networks, tree::Tree};
 
-/// Decides and links the heads of all exchanges, and all application spans.
+/// Decides below which span each head of an exchange and each application span belongs, and links them.
 pub(super) fn decide(tree: &mut Tree<'_>, networks: &Networks, host_clock_offset_us: i64) {
     let exchanges = exchange::collect(tree.flows, networks);
     let facts = Facts::of(tree.flows, &exchanges, host_clock_offset_us);

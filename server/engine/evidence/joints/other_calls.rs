@@ -17,8 +17,8 @@ use crate::engine::{
 pub(super) struct Callers(IndexVec<ExchangeId, Option<Caller>>);
 
 impl Callers {
-    /// Decides the other calls: each belongs to the innermost application span around it in its process, else to
-    /// the server span for whose request it was made, else to what precedes it on the network.
+    /// Decides the other calls: each belongs to the innermost application span around it in its process, else
+    /// to the server span for whose request it was made, else to what precedes it on the network.
     pub(super) fn of(facts: &Facts<'_>, by_header: CallsByHeader, apps: &AppsOfRequests) -> Self {
         let anchors = anchors(facts, &by_header);
         let mut callers = by_header.callers;
@@ -32,7 +32,7 @@ impl Callers {
                 Some(app) => (app, Rule::EnclosingAppSpan),
                 None => (tail, rule),
             };
-            let caller = if let Some((server, tie)) = facts.serves[at] {
+            let caller = if let Some((server, tie)) = facts.made_for[at] {
                 Some(below(server, tie.rule()))
             } else {
                 let chain = exchange.client.and_then(|node| facts.threads.chain(node));
@@ -73,8 +73,7 @@ impl Callers {
     }
 }
 
-/// What is known of threads whose server span was not captured: what another call of the thread hangs
-/// below.
+/// For threads whose server span was not captured: below what another call of the thread hangs.
 fn anchors(facts: &Facts<'_>, by_header: &CallsByHeader) -> FxHashMap<ChainId, Anchor> {
     let mut anchors = FxHashMap::default();
     for (exchange, caller) in facts.exchanges.iter().zip(&by_header.callers) {
@@ -90,7 +89,7 @@ fn anchors(facts: &Facts<'_>, by_header: &CallsByHeader) -> FxHashMap<ChainId, A
     anchors
 }
 
-/// Where the calls of a thread belong whose server span was not captured.
+/// Where the calls of a thread belong if its server span was not captured.
 enum Anchor {
     /// Below the tail of an exchange.
     Tail(NodeId),

@@ -22,7 +22,7 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Chooses `parent` if there is none yet or `better(chosen)` says so.
+    /// Chooses `parent` if none was chosen yet, or if `better` says that it is better than the chosen one.
     pub(super) fn offer(
         &mut self,
         child: NodeId,
@@ -50,7 +50,8 @@ impl Pending {
     }
 }
 
-/// Adoptable nodes, filed under a value; those that found a parent are dropped as they are met.
+/// Nodes without a parent, filed under a value. Those that got a parent in the meantime are removed when
+/// their file is read.
 pub(super) struct Orphans<K>(FxHashMap<K, Vec<NodeId>>);
 
 impl<K: Copy + Eq + Hash> Orphans<K> {

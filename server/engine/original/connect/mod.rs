@@ -1,8 +1,8 @@
 //! Connects process span sets and network span sets into trees (algorithm 8).
 //!
-//! The rules walk the relations of each node. Here each scenario looks its candidates up by the value
-//! that its conditions demand, and keeps only those that can still be adopted, so that a span id which
-//! thousands of spans share costs no square.
+//! The rules walk the relations of each node. Here each scenario looks its candidates up by the value that
+//! its conditions ask for, and drops those that have a parent already. So a span id that thousands of spans
+//! share does not take quadratic time.
 //!
 //! | file | holds |
 //! |---|---|

@@ -26,7 +26,8 @@ pub(super) struct Connect<'a, 'b> {
     pub(super) network_roots: IndexVec<Place, NodeId>,
     pub(super) network_leafs: Vec<NodeId>,
     pub(super) is_process_root: IndexVec<NodeId, bool>,
-    /// Parents of 5 and 6 that are not linked yet, in the order in which the children entered.
+    /// Parents chosen by scenarios 5 and 6 that are not linked yet, in the order in which the children were
+    /// added.
     pub(super) pending: Pending,
 }
 
@@ -47,7 +48,7 @@ impl<'a, 'b> Connect<'a, 'b> {
         }
         let mut is_process_root: IndexVec<NodeId, bool> = IndexVec::filled(false, nodes);
         let mut is_process_leaf: IndexVec<NodeId, bool> = IndexVec::filled(false, nodes);
-        // 0: parent of no span of the set at hand.
+        // The number of the last set, from 1, in which the node is a parent. 0: of none so far.
         let mut parent_in: IndexVec<NodeId, u32> = IndexVec::filled(0, nodes);
         for (set, stamp) in processes.in_order().zip(1u32..) {
             for &node in &set.spans {
@@ -91,13 +92,13 @@ impl<'a, 'b> Connect<'a, 'b> {
         network.is_some() && network == self.network_of[b] || self.processes.same_set(a, b)
     }
 
-    /// R-CONN-3.
+    /// R-CONN-3: on one host the parent covers the child.
     pub(super) fn cover_guard(&self, parent: NodeId, child: NodeId) -> bool {
         let (p, c) = (self.flow(parent), self.flow(child));
         p.key().agent != c.key().agent || p.covers(c)
     }
 
-    /// R-CONN-3.
+    /// R-CONN-3: on one host the parent starts no later than the child.
     pub(super) fn start_guard(&self, parent: NodeId, child: NodeId) -> bool {
         let (p, c) = (self.flow(parent), self.flow(child));
         p.is_app() || c.is_app() || p.key().agent != c.key().agent || p.key().start_us <= c.key().start_us
@@ -107,7 +108,8 @@ impl<'a, 'b> Connect<'a, 'b> {
         self.flow(node).row.duration_us
     }
 
-    /// The request was lost sight of on neither side, and the parent is shorter than the child.
+    /// Whether the parent is shorter than the child. Never where `known` has no duration, since its response
+    /// may be lost.
     pub(super) fn outlasted(&self, parent: NodeId, child: NodeId, known: NodeId) -> bool {
         self.duration_us(known) != 0 && self.duration_us(parent) < self.duration_us(child)
     }

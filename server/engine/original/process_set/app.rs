@@ -38,7 +38,8 @@ pub(super) fn group(build: &mut Build<'_, '_>, app: &[NodeId]) {
     }
 }
 
-/// R-PSS-2 to -4: links by span id, then one set for each tree, or for the trees of one outer parent.
+/// R-PSS-2, R-PSS-3, R-PSS-4: links by span id, then one set for each tree, or for the trees of one outer
+/// parent.
 pub(super) fn split(build: &mut Build<'_, '_>) {
     let root_key = Instance::Name(build.texts.intern("root"));
     for at in build.sets.lists.ids() {
@@ -52,7 +53,7 @@ pub(super) fn split(build: &mut Build<'_, '_>) {
     }
 }
 
-/// R-PSS-2: of several spans with one id the last is the parent, but none is its own.
+/// R-PSS-2: of several spans with one id the last is the parent, but no span is its own parent.
 fn link_by_span_id(build: &mut Build<'_, '_>, set: SetId) {
     let spans = build.sets.set(set).spans.clone();
     let mut holders: FxHashMap<Text, (NodeId, Option<NodeId>)> = FxHashMap::default();
@@ -93,7 +94,7 @@ fn split_set(build: &mut Build<'_, '_>, set: SetId, root_key: Instance, parts: &
         let part = build.sets.set_mut(part);
         part.spans.push(node);
         if node == root {
-            // In the order of first appearance: put in place below.
+            // Sorted below, by the place where each root was first met.
             part.roots.push(node);
         }
     }
@@ -109,7 +110,7 @@ fn split_set(build: &mut Build<'_, '_>, set: SetId, root_key: Instance, parts: &
     }
 }
 
-/// The root of each span of a set: parents followed, and of a ring the member that stands last.
+/// The root of each span of a set. Where parents form a ring, it is the member that stands last in the set.
 fn roots(build: &Build<'_, '_>, spans: &[NodeId]) -> Vec<NodeId> {
     let place: FxHashMap<NodeId, Place> =
         spans.iter().enumerate().map(|(at, &node)| (node, Place::of(at))).collect();

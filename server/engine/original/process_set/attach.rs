@@ -19,7 +19,8 @@ type FirstSpans = FxHashMap<(Instance, Text), SmallVec<[(SetId, NodeId); 1]>>;
 /// For an instance and a key, the sets whose client spans carry it.
 type LeafSets<K> = FxHashMap<(Instance, K), Vec<SetId>>;
 
-/// Attaches the client spans, then the server spans. A span may join several sets; a success ends nothing.
+/// Attaches the client spans, then the server spans. A span may join several sets: having joined one does not
+/// keep it from joining the next.
 pub(super) fn attach(build: &mut Build<'_, '_>, nodes: &Nodes) {
     if build.sets.lists.is_empty() {
         return;
@@ -122,7 +123,7 @@ fn attach_by_span_id(build: &mut Build<'_, '_>, node: NodeId, set: SetId, root: 
     build.tree.link(root, node, Rule::AttachedBySpanId);
 }
 
-/// By how much `parent` fails to cover `child`, in µs.
+/// By how much `parent` fails to cover `child`, in µs; 0 where it does cover it.
 fn deviation(parent: &Flow, child: &Flow) -> u64 {
     if parent.covers(child) {
         return 0;
@@ -140,7 +141,7 @@ fn attach_by_leafs(build: &mut Build<'_, '_>, node: NodeId, set: SetId) {
         || spans.leaf_responses.contains(&key.syscall_response.0);
     let covers_leaf = |id: Text| {
         spans.leaf_x_request_ids.get(&id).into_iter().flatten().any(|&place| {
-            // Positions are not moved when a span leaves the set.
+            // The places stay as they were when a span leaves the set.
             spans.spans.get(place.at()).is_some_and(|&leaf| flow.covers(build.tree.flow(leaf)))
         })
     };

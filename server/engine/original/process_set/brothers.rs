@@ -11,7 +11,7 @@ use crate::{
     flow::{AgentId, Text},
 };
 
-/// The brothers of client spans, as the places of a list of client spans.
+/// Which client spans are brothers. Spans are named by their places in the list of client spans.
 pub(super) struct Brothers {
     /// Group root of each span.
     root: IndexVec<Place, Place>,
@@ -41,8 +41,8 @@ impl Brothers {
         Brothers { root, in_process }
     }
 
-    /// The brothers of span `i` that may be of `parent`'s process, ascending. Those for which `keep` is
-    /// false are not given, now or later.
+    /// The brothers of span `i` that may be of `parent`'s process, ascending. Those for which `keep` is false
+    /// are removed, and are not returned by later calls either.
     pub(super) fn in_process_of(
         &mut self,
         i: Place,

@@ -1,4 +1,4 @@
-//! Process span sets, and in which of them each node is.
+//! Process span sets, and which of them each node is in.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
@@ -36,7 +36,7 @@ pub(crate) struct ProcessSet {
 
 /// All sets.
 pub(crate) struct ProcessSets {
-    /// All that ever were; those that were split are in no list any more.
+    /// All sets ever made. A set that was split is in no list any more.
     sets: IndexVec<SetId, ProcessSet>,
     /// `PM`: the sets of each instance. Instances in the order of their first set.
     pub(super) lists: IndexVec<ListId, (Instance, Vec<SetId>)>,

@@ -1,5 +1,5 @@
-//! System spans without application spans (algorithm 6.4): a server span opens a set, and client spans
-//! join the server span whose request they serve.
+//! System spans without application spans (algorithm 6.4): a server span opens a set, and client spans join
+//! the server span for whose request they were made.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -69,13 +69,14 @@ fn open_leftover_sets(build: &mut Build<'_, '_>, clients: &[NodeId], first: &mut
     }
 }
 
-/// The list of sets in which a client span may find its server span: `PM` of its process, else of its instance.
+/// The list of sets in which a client span may find its server span: `PM` of its process, else of its
+/// instance.
 fn candidate_list(build: &Build<'_, '_>, flow: &Flow, first: &FirstInstances) -> Option<ListId> {
     let of_process = first.get(&flow.uid()).and_then(|instance| build.sets.list_of.get(instance));
     of_process.or_else(|| build.sets.list_of.get(&flow.instance())).copied()
 }
 
-/// R-PSS-13 to -16.
+/// R-PSS-13, R-PSS-14, R-PSS-15, R-PSS-16.
 fn join_sets(build: &mut Build<'_, '_>, clients: &[NodeId], first: &FirstInstances) {
     let mut servers: FxHashMap<ListId, Servers> = FxHashMap::default();
     let mut brothers = Brothers::of(&clients.iter().map(|&node| build.tree.flow(node)).collect::<Vec<_>>());
@@ -118,7 +119,7 @@ fn join_sets(build: &mut Build<'_, '_>, clients: &[NodeId], first: &FirstInstanc
     }
 }
 
-/// The server spans of a list of sets. Sets gain client spans while they are read, but no server spans.
+/// The server spans of a list of sets. They stay the same while client spans join the sets.
 struct Servers {
     /// Sets with one server span: its start, the place of the set, the set, the span. Latest start first.
     single: Vec<(i64, usize, SetId, NodeId)>,
