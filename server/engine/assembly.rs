@@ -2,7 +2,8 @@
 
 use super::{
     completed::Resource,
-    network_set::NetworkSet,
+    index::{IndexVec, NodeId},
+    network_set::Networks,
     relations::Relations,
     tree::{Grown, Tree},
 };
@@ -12,9 +13,9 @@ use crate::{flow::AgentId, relation::Tolerance};
 pub(super) struct Material<'a> {
     pub(super) relations: &'a Relations<'a>,
     /// The captures of each exchange, not in path order yet.
-    pub(super) networks: Vec<NetworkSet>,
+    pub(super) networks: Networks,
     /// What each flow is known as; only of network spans so far.
-    pub(super) resources: Vec<Resource>,
+    pub(super) resources: IndexVec<NodeId, Resource>,
     /// Holds the flows, and no links yet.
     pub(super) tree: Tree<'a>,
     pub(super) tolerance: Tolerance,
@@ -25,10 +26,10 @@ pub(super) struct Assembled {
     /// Parent and rule of each flow, and what the links said about the clocks.
     pub(super) grown: Grown,
     /// The captures of each exchange, in path order.
-    pub(super) networks: Vec<NetworkSet>,
+    pub(super) networks: Networks,
     /// What each flow is known as.
-    pub(super) resources: Vec<Resource>,
-    /// The agent of the host on which each request span ran, where it is known. Empty in compatibility mode,
+    pub(super) resources: IndexVec<NodeId, Resource>,
+    /// The agent of the host on which each request span ran, where it is known. `None` in compatibility mode,
     /// which does not look for hosts.
-    pub(super) hosts: Vec<Option<AgentId>>,
+    pub(super) hosts: Option<IndexVec<NodeId, Option<AgentId>>>,
 }

@@ -18,6 +18,8 @@
 //! | `assembly` | what an assembly is given, and what it returns |
 //! | `original` | the assembly of compatibility mode: `process_set`, `path`, `connect` |
 //! | `evidence` | the assembly of the default mode: `path`, `joints`, `lend` |
+//! | `index` | what nodes, exchanges and sets are named by |
+//! | `disjoint` | which things belong together |
 //! | `tree` | R-LINK: parents, and rings opened |
 //! | `rule` | the rules that make links, in one table |
 //! | `resource` | R-SVC, R-NET-4: what sets are known as |
@@ -30,9 +32,11 @@
 mod assembly;
 mod clock;
 pub mod completed;
+mod disjoint;
 mod evidence;
 mod explain;
 mod flows;
+mod index;
 mod merge;
 mod network_set;
 mod original;
@@ -54,7 +58,8 @@ pub use self::{
 use self::{
     assembly::{Assembled, Material},
     clock::ClockObserver,
-    flows::{Class, Flow},
+    flows::Class,
+    index::{IndexVec, NodeId},
     output::Forest,
     relations::Relations,
     tree::Tree,
@@ -81,7 +86,7 @@ pub fn complete(
     let rows = flows::collect(rows, request, tracing.app_span_duplicates, texts);
     let flows = merge::merge(rows, texts);
     let relations = Relations::new(&flows, tolerance, tracing.follows(TracingSource::Dns));
-    let mut resources = vec![Resource::default(); flows.len()];
+    let mut resources = IndexVec::filled(Resource::default(), flows.len());
     let networks = network_set::build(&flows, &relations, &mut resources, texts);
     let tree = Tree::new(&flows, ClockObserver::new(texts.intern("0"), is_original));
     let material = Material { relations: &relations, networks, resources, tree, tolerance };
@@ -92,12 +97,12 @@ pub fn complete(
     };
 
     let Assembled { grown, networks, resources, hosts } = assembled;
-    let mut shown: Vec<bool> = flows.iter().map(|flow| flow.class() != Class::Other).collect();
+    let mut shown: IndexVec<NodeId, bool> = flows.iter().map(|flow| flow.class() != Class::Other).collect();
     for &member in networks.iter().flat_map(|set| &set.members) {
-        shown[member as usize] = true;
+        shown[member] = true;
     }
     let roots = prune::roots(&grown.parents);
-    let entry = entry_node(&flows, request);
+    let entry = prune::entry_node(&flows, request);
     let keep = prune::keep(&flows, &roots, &shown, entry, request.host_clock_offset_us, !is_original);
     let forest = Forest { grown, keep, hosts };
     let limit = tracing.max_related_ids as usize;
@@ -107,12 +112,4 @@ pub fn complete(
         explain::explain(&facts, &relations, &plan, &roots, &shown)
     });
     Completed { explanation, ..plan.carry_out(flows, &resources) }
-}
-
-/// R-ENTRY-1: the node of the first request span with a trace id, else of the last one.
-fn entry_node(flows: &[Flow], request: &CompletionRequest) -> Option<u32> {
-    let spans = &request.app_spans;
-    let first = spans.iter().position(|span| !span.trace_id.is_empty());
-    let position = first.or(spans.len().checked_sub(1))? as u32;
-    flows.iter().zip(0u32..).find(|(flow, _)| flow.request == Some(position)).map(|(_, node)| node)
 }

@@ -1,8 +1,10 @@
-//! Network span sets: the captures of one exchange along its path, in order (algorithm 7).
+//! Network span sets: the captures of one exchange (algorithm 7). Each mode puts them in path order in its
+//! own way.
 
 use super::{
     completed::{Relation, Resource},
-    flows::{Class, Flow},
+    flows::{Class, Flow, Flows},
+    index::{IndexVec, NetworkId, NodeId},
     relations::Relations,
     resource::NetworkMemory,
 };
@@ -11,36 +13,41 @@ use crate::flow::{LogType, ObservationPoint, Text, Texts};
 /// The captures of one exchange.
 #[derive(Debug)]
 pub(super) struct NetworkSet {
-    /// The captures, from client to server once ordered; never empty.
-    pub(super) members: Vec<u32>,
+    /// The captures; never empty. From client to server once an assembly has ordered them; until then the
+    /// seed that started the set comes first.
+    pub(super) members: Vec<NodeId>,
     /// The span id that the exchange carries, if any capture saw one.
     pub(super) span_id: Text,
 }
 
+/// All network span sets.
+pub(super) type Networks = IndexVec<NetworkId, NetworkSet>;
+
 impl NetworkSet {
     /// R-NET-8: the capture next to the client.
-    pub(super) fn root(&self) -> Option<u32> {
+    pub(super) fn root(&self) -> Option<NodeId> {
         self.members.first().copied()
     }
 
     /// R-NET-8: the capture next to the server.
-    pub(super) fn leaf(&self) -> Option<u32> {
+    pub(super) fn leaf(&self) -> Option<NodeId> {
         self.members.last().copied()
     }
 }
 
-/// Builds the sets (R-NET-1 to -4), and tells each network span its service. Not ordered yet.
+/// Builds the sets (R-NET-1, R-NET-2, R-NET-3, R-NET-4), and tells each network span its service. The
+/// captures are not in path order yet.
 pub(super) fn build(
-    flows: &[Flow],
+    flows: &Flows,
     relations: &Relations<'_>,
-    resources: &mut [Resource],
+    resources: &mut IndexVec<NodeId, Resource>,
     texts: &Texts,
-) -> Vec<NetworkSet> {
-    let mut sets = Vec::new();
-    let mut taken = vec![false; flows.len()];
+) -> Networks {
+    let mut sets = Networks::new();
+    let mut taken: IndexVec<NodeId, bool> = IndexVec::filled(false, flows.len());
     let mut related = Vec::new();
     for seed in seeds(flows) {
-        if std::mem::replace(&mut taken[seed as usize], true) {
+        if std::mem::replace(&mut taken[seed], true) {
             continue;
         }
         let mut members = vec![seed];
@@ -51,17 +58,17 @@ pub(super) fn build(
             } else {
                 relation.contains(Relation::DNS)
             };
-            if joins && !std::mem::replace(&mut taken[other as usize], true) {
+            if joins && !std::mem::replace(&mut taken[other], true) {
                 members.push(other);
             }
         }
         let mut memory = NetworkMemory::default();
         let mut span_id = Text::EMPTY;
         for &member in &members {
-            let flow = &flows[member as usize];
+            let flow = &flows[member];
             span_id = span_id.or(flow.key().span_id);
             if flow.class() == Class::Network {
-                memory.service(flow, &mut resources[member as usize]);
+                memory.service(flow, &mut resources[member]);
             }
         }
         sets.push(NetworkSet { members, span_id });
@@ -69,19 +76,19 @@ pub(super) fn build(
     sets
 }
 
-/// R-NET-1: network spans, then server and client processes; sessions, then responses, then requests.
-fn seeds(flows: &[Flow]) -> Vec<u32> {
+/// R-NET-1: the order in which flows start a set: sessions, then responses, then requests; of each kind
+/// network spans, then server process spans, then client process spans.
+fn seeds(flows: &Flows) -> Vec<NodeId> {
     let place = |flow: &Flow| match flow.class() {
         Class::Network => Some(0),
         Class::System if flow.point == ObservationPoint::ServerProcess => Some(1),
         Class::System => Some(2),
         Class::App | Class::Other => None,
     };
-    let mut seeds: Vec<(std::cmp::Reverse<LogType>, u8, u32)> = flows
-        .iter()
-        .zip(0u32..)
-        .filter_map(|(flow, i)| Some((std::cmp::Reverse(flow.key().kind), place(flow)?, i)))
+    let mut seeds: Vec<(std::cmp::Reverse<LogType>, u8, NodeId)> = flows
+        .numbered()
+        .filter_map(|(node, flow)| Some((std::cmp::Reverse(flow.key().kind), place(flow)?, node)))
         .collect();
     seeds.sort_unstable();
-    seeds.into_iter().map(|(_, _, i)| i).collect()
+    seeds.into_iter().map(|(_, _, node)| node).collect()
 }

@@ -3,8 +3,8 @@
 /// Makes the enum and all that is known of each rule out of one table.
 macro_rules! table {
     ($($(#[$doc:meta])* $rule:ident = $id:literal, $strength:ident;)+) => {
-        /// The rule that made a link, weakest first: where parents form a ring, the link of the weakest rule is
-        /// removed.
+        /// The rule that made a link, weakest first: where parents form a ring, the link of the weakest rule
+        /// is removed.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
         pub(super) enum Rule {
             $($(#[$doc])* $rule,)+
@@ -14,16 +14,16 @@ macro_rules! table {
             /// Every rule, weakest first, in the order of the enum.
             const ALL: &[Rule] = &[$(Rule::$rule),+];
 
-            /// Its name in explanations: a rule of the algorithm, or of the default mode (`evidence/…`, described
-            /// in `docs/differences.md`).
+            /// Its name in explanations: a rule of the algorithm, or of the default mode (`evidence/…`,
+            /// described in `docs/differences.md`).
             pub(super) fn id(self) -> &'static str {
                 match self {
                     $(Rule::$rule => $id,)+
                 }
             }
 
-            /// Whether the rule rests on an id that names one call, one thread or one parent. A weak rule rests on
-            /// time and trace alone, or on a choice between several candidates that fit.
+            /// Whether the rule rests on an id that names one call, one thread or one parent. A weak rule
+            /// rests on time and trace alone, or on a choice between several candidates that fit.
             pub(super) fn is_strong(self) -> bool {
                 match self {
                     $(Rule::$rule => strength!($strength),)+
@@ -71,27 +71,28 @@ table! {
     /// The application span whose id the call carries.
     CallOfAppSpan = "evidence/call-of-app-span", strong;
     // Compatibility mode, except `AppParent` and `NetworkPath`, which both modes use.
-    /// R-CONN scenario 8.
+    /// A server process span and a client process span of one trace and one host.
     SystemByTraceId = "R-CONN scenario 8", weak;
-    /// R-CONN scenario 7.
+    /// A path that ends on the client side and one of its trace that begins on the server side.
     NetworkByTraceId = "R-CONN scenario 7", weak;
-    /// R-CONN scenario 6.
+    /// The same for the two sides of a message queue.
     MessageQueue = "R-CONN scenario 6", weak;
-    /// R-CONN scenario 5g.
+    /// A path that follows another in one gRPC stream.
     GrpcRequestId = "R-CONN scenario 5g", weak;
-    /// R-CONN scenario 5.
+    /// A path that follows another, by X-Request-ID or span id.
     NetworkToNetwork = "R-CONN scenario 5", strong;
-    /// R-CONN scenario 4.
+    /// The application span that a process span names as its parent.
     ProcessRootToApp = "R-CONN scenario 4", strong;
-    /// R-CONN scenario 3.
+    /// A process span below the process span that called it, by span id, with no path between them.
     ProcessToProcess = "R-CONN scenario 3", strong;
-    /// R-CONN scenario 2.
+    /// The process that serves a call, below the end of its path, by span id.
     NetworkToProcess = "R-CONN scenario 2", strong;
-    /// R-CONN scenario 1.
+    /// The path of a call, below the process span that made it, by span id.
     ProcessToNetwork = "R-CONN scenario 1", strong;
     /// Another client span of the process, of the same thread or trace.
     Brother = "R-PSS-15", weak;
-    /// The latest server span of the process that started before the client span and ended before its end.
+    /// The latest server span of the process that started before the client span and ended before its
+    /// end, of one trace.
     PrecedingParent = "R-PSS-14", weak;
     /// The client end of a unix socket, around its server end.
     UnixSocketChild = "R-PSS-13b", strong;

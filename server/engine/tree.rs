@@ -1,88 +1,93 @@
-//! The tree while it grows: who is whose parent, and why (R-LINK).
+//! The tree while links are made: the parent of each node, and the rule that chose it (R-LINK).
 
-use super::{clock::ClockObserver, flows::Flow, rule::Rule};
+use super::{
+    clock::ClockObserver,
+    flows::{Flow, Flows},
+    index::{IndexVec, NodeId},
+    rule::Rule,
+};
 
-/// What becomes of a tree when it is done.
+/// The tree after the last link.
 pub(super) struct Grown {
     /// Parent of each node.
-    pub(super) parents: Vec<Option<u32>>,
-    /// The rule that chose it; also of a node whose ring was opened there, which has no parent.
-    pub(super) rules: Vec<Option<Rule>>,
+    pub(super) parents: IndexVec<NodeId, Option<NodeId>>,
+    /// The rule that chose the parent. Where a ring was opened, the node has no parent any more but still the
+    /// rule.
+    pub(super) rules: IndexVec<NodeId, Option<Rule>>,
     pub(super) clock: ClockObserver,
 }
 
 /// The parents of all nodes.
 pub(super) struct Tree<'a> {
-    pub(super) flows: &'a [Flow],
-    parents: Vec<Option<u32>>,
-    rules: Vec<Option<Rule>>,
-    child_counts: Vec<u32>,
+    pub(super) flows: &'a Flows,
+    parents: IndexVec<NodeId, Option<NodeId>>,
+    rules: IndexVec<NodeId, Option<Rule>>,
+    child_counts: IndexVec<NodeId, u32>,
     pub(super) clock: ClockObserver,
 }
 
 impl<'a> Tree<'a> {
     /// No links yet.
-    pub(super) fn new(flows: &'a [Flow], clock: ClockObserver) -> Self {
+    pub(super) fn new(flows: &'a Flows, clock: ClockObserver) -> Self {
         Tree {
             flows,
-            parents: vec![None; flows.len()],
-            rules: vec![None; flows.len()],
-            child_counts: vec![0; flows.len()],
+            parents: IndexVec::filled(None, flows.len()),
+            rules: IndexVec::filled(None, flows.len()),
+            child_counts: IndexVec::filled(0, flows.len()),
             clock,
         }
     }
 
-    pub(super) fn flow(&self, node: u32) -> &'a Flow {
-        &self.flows[node as usize]
+    pub(super) fn flow(&self, node: NodeId) -> &'a Flow {
+        &self.flows[node]
     }
 
-    pub(super) fn parent(&self, node: u32) -> Option<u32> {
-        self.parents[node as usize]
+    pub(super) fn parent(&self, node: NodeId) -> Option<NodeId> {
+        self.parents[node]
     }
 
-    pub(super) fn child_count(&self, node: u32) -> u32 {
-        self.child_counts[node as usize]
+    pub(super) fn child_count(&self, node: NodeId) -> u32 {
+        self.child_counts[node]
     }
 
-    /// R-PSS-8: the one place where a count is taken back.
-    pub(super) fn forget_child(&mut self, node: u32) {
-        let count = &mut self.child_counts[node as usize];
+    /// R-PSS-8: lowers the child count of a node. Nothing else lowers it.
+    pub(super) fn forget_child(&mut self, node: NodeId) {
+        let count = &mut self.child_counts[node];
         *count = count.saturating_sub(1);
     }
 
-    /// R-LINK. The last link of a child decides; none makes a node its own parent.
-    pub(super) fn link(&mut self, child: u32, parent: u32, rule: Rule) {
+    /// R-LINK. A later link of the same child replaces the earlier one. A node is never its own parent.
+    pub(super) fn link(&mut self, child: NodeId, parent: NodeId, rule: Rule) {
         if child == parent {
             return;
         }
         self.clock.observe(self.flow(parent), self.flow(child), (parent, child));
-        self.parents[child as usize] = Some(parent);
-        self.rules[child as usize] = Some(rule);
-        self.child_counts[parent as usize] += 1;
+        self.parents[child] = Some(parent);
+        self.rules[child] = Some(rule);
+        self.child_counts[parent] += 1;
     }
 
-    /// The parents, with every ring opened at its weakest link; of equal ones at the child that starts
-    /// first. (The original loses the spans of a ring, Q-18.)
+    /// The parents, with every ring opened at its weakest link, or of equally weak ones at the child that
+    /// starts first (B-3; the original loses the spans of a ring, Q-18).
     pub(super) fn into_forest(self) -> Grown {
         let Tree { flows, mut parents, rules, clock, .. } = self;
-        // 0: not visited, otherwise the walk that came here first.
-        let mut walks = vec![0u32; parents.len()];
-        for start in 0..parents.len() {
-            let walk = start as u32 + 1;
-            let mut at = start;
-            while walks[at] == 0 {
-                walks[at] = walk;
+        // The start of the walk that came to each node first.
+        let mut walks: IndexVec<NodeId, Option<NodeId>> = IndexVec::filled(None, parents.len());
+        for walk in parents.ids() {
+            let mut at = walk;
+            while walks[at].is_none() {
+                walks[at] = Some(walk);
                 match parents[at] {
-                    Some(parent) => at = parent as usize,
+                    Some(parent) => at = parent,
                     None => break,
                 }
             }
-            if walks[at] != walk || parents[at].is_none() {
+            if walks[at] != Some(walk) || parents[at].is_none() {
                 continue;
             }
             let mut ring = vec![at];
             let mut next = parents[at];
-            while let Some(node) = next.map(|node| node as usize).filter(|&node| node != at) {
+            while let Some(node) = next.filter(|&node| node != at) {
                 ring.push(node);
                 next = parents[node];
             }

@@ -4,18 +4,18 @@ use rustc_hash::FxHashMap;
 
 use super::{
     by_start::ByStart,
-    exchange::{End, Exchange},
+    exchange::{End, Exchanges},
     inner::{Clocks, Inner},
 };
 use crate::{
-    engine::flows::Flow,
+    engine::{flows::Flows, index::ExchangeId},
     flow::{Text, TraceIds},
 };
 
-/// Exchanges, filed by where they arrive and what they carry; each file by the start of their tails.
+/// Exchanges, filed by where they arrive and what they carry. Each file is in the order in which tails start.
 pub(super) struct Arrivals<'a> {
-    flows: &'a [Flow],
-    exchanges: &'a [Exchange],
+    flows: &'a Flows,
+    exchanges: &'a Exchanges,
     by_span_id: Files<Text>,
     by_x_request_id: Files<Text>,
     by_end_and_span_id: Files<(End, Text)>,
@@ -23,10 +23,10 @@ pub(super) struct Arrivals<'a> {
     by_end_and_trace_id: Files<(End, Text)>,
 }
 
-type Files<K> = FxHashMap<K, ByStart>;
+type Files<K> = FxHashMap<K, ByStart<ExchangeId>>;
 
 impl<'a> Arrivals<'a> {
-    pub(super) fn of(flows: &'a [Flow], exchanges: &'a [Exchange]) -> Self {
+    pub(super) fn of(flows: &'a Flows, exchanges: &'a Exchanges) -> Self {
         let mut arrivals = Arrivals {
             flows,
             exchanges,
@@ -37,12 +37,13 @@ impl<'a> Arrivals<'a> {
             by_end_and_trace_id: Files::default(),
         };
         // Flows stand in the order of their start.
-        let mut order: Vec<u32> = (0..exchanges.len() as u32).collect();
-        order.sort_unstable_by_key(|&i| exchanges[i as usize].tail);
+        let mut order: Vec<ExchangeId> = exchanges.ids().collect();
+        order.sort_unstable_by_key(|&i| exchanges[i].tail);
         for i in order {
-            let exchange = &exchanges[i as usize];
-            let tail = &flows[exchange.tail as usize];
-            let file = |file: &mut ByStart| file.push(i, tail.key().start_us, tail.end_or_lost_us());
+            let exchange = &exchanges[i];
+            let tail = &flows[exchange.tail];
+            let file =
+                |file: &mut ByStart<ExchangeId>| file.push(i, tail.key().start_us, tail.end_or_lost_us());
             if !exchange.span_id.is_empty() {
                 file(arrivals.by_span_id.entry(exchange.span_id).or_default());
             }
@@ -65,8 +66,13 @@ impl<'a> Arrivals<'a> {
         arrivals
     }
 
-    /// The exchanges that carry a span id and whose tail may be around the span or its start, the latest first.
-    pub(super) fn with_span_id<'f>(&'f self, id: Text, inner: &Inner<'_>) -> impl Iterator<Item = u32> + 'f {
+    /// The exchanges that carry a span id and whose tail may be around the span or its start, the latest
+    /// first.
+    pub(super) fn with_span_id<'f>(
+        &'f self,
+        id: Text,
+        inner: &Inner<'_>,
+    ) -> impl Iterator<Item = ExchangeId> + 'f {
         let start_us = inner.flow.key().start_us;
         let slack_us = inner.most_us();
         let file = self.by_span_id.get(&id).into_iter();
@@ -75,48 +81,64 @@ impl<'a> Arrivals<'a> {
         })
     }
 
-    /// The exchange that arrives at `end` with this span id, and of those that fit the latest. Where nobody knows
-    /// who owns one of the two addresses, packets with one id are one way.
-    pub(super) fn at_with_span_id(&self, end: Option<End>, id: Text, inner: &Inner<'_>) -> Option<u32> {
+    /// The exchange that arrives at `end` with this span id; the latest of those around `inner`. Where it is
+    /// not known which resource owns one of the two addresses, equal ids in packets are enough.
+    pub(super) fn at_with_span_id(
+        &self,
+        end: Option<End>,
+        id: Text,
+        inner: &Inner<'_>,
+    ) -> Option<ExchangeId> {
         let known =
             end.and_then(|end| self.latest(self.by_end_and_span_id.get(&(end, id))?, inner, |_| true));
         known.or_else(|| self.latest(self.by_span_id.get(&id)?, inner, |i| self.may_be_at(end, i, inner)))
     }
 
-    /// The same with an X-Request-ID.
-    pub(super) fn at_with_x_request_id(&self, end: Option<End>, id: Text, inner: &Inner<'_>) -> Option<u32> {
+    /// The exchange that arrives at `end` with this X-Request-ID, chosen in the same way.
+    pub(super) fn at_with_x_request_id(
+        &self,
+        end: Option<End>,
+        id: Text,
+        inner: &Inner<'_>,
+    ) -> Option<ExchangeId> {
         let file = |end| self.by_end_and_x_request_id.get(&(end, id));
         let known = end.and_then(|end| self.latest(file(end)?, inner, |_| true));
         known
             .or_else(|| self.latest(self.by_x_request_id.get(&id)?, inner, |i| self.may_be_at(end, i, inner)))
     }
 
-    fn may_be_at(&self, end: Option<End>, found: u32, inner: &Inner<'_>) -> bool {
-        let exchange = &self.exchanges[found as usize];
+    fn may_be_at(&self, end: Option<End>, found: ExchangeId, inner: &Inner<'_>) -> bool {
+        let exchange = &self.exchanges[found];
         !inner.flow.is_system() && exchange.server.is_none() && (end.is_none() || exchange.ends[1].is_none())
     }
 
-    /// The same with one of these trace ids, of those that are free.
+    /// The latest exchange around `inner` that arrives at `end` with one of these trace ids and is free.
     pub(super) fn at_in_trace(
         &self,
         end: End,
         ids: &TraceIds,
         inner: &Inner<'_>,
-        is_free: impl Fn(u32) -> bool + Copy,
-    ) -> Option<u32> {
+        is_free: impl Fn(ExchangeId) -> bool + Copy,
+    ) -> Option<ExchangeId> {
         let files = ids.iter().filter_map(|id| self.by_end_and_trace_id.get(&(end, id)));
         let found = files.filter_map(|file| self.latest(file, inner, is_free));
-        found.max_by_key(|&i| self.exchanges[i as usize].tail)
+        found.max_by_key(|&i| self.exchanges[i].tail)
     }
 
-    /// The latest that is around the span by the clocks as they are, else by clocks that may be off.
-    fn latest(&self, file: &ByStart, inner: &Inner<'_>, is_free: impl Fn(u32) -> bool) -> Option<u32> {
+    /// The latest exchange around the span if clocks are taken as they are; if there is none, the latest if
+    /// clocks may be off.
+    fn latest(
+        &self,
+        file: &ByStart<ExchangeId>,
+        inner: &Inner<'_>,
+        is_free: impl Fn(ExchangeId) -> bool,
+    ) -> Option<ExchangeId> {
         let (key, slack_us) = (inner.flow.key(), inner.most_us());
         let around = || {
             file.around(key.start_us.saturating_add(slack_us), key.end_us.saturating_sub(slack_us))
-                .filter(|&i| Some(self.exchanges[i as usize].head) != inner.own_head && is_free(i))
+                .filter(|&i| Some(self.exchanges[i].head) != inner.own_head && is_free(i))
         };
-        let tail = |i: u32| &self.flows[self.exchanges[i as usize].tail as usize];
+        let tail = |i: ExchangeId| &self.flows[self.exchanges[i].tail];
         [Clocks::AsTheyAre, Clocks::Off]
             .into_iter()
             .find_map(|clocks| around().find(|&i| inner.is_within(tail(i), clocks)))

@@ -1,36 +1,39 @@
 //! Whether one span is around another, by clocks that may be off.
 
-use crate::{engine::flows::Flow, flow::ObservationPoint};
+use crate::{
+    engine::{flows::Flow, index::NodeId},
+    flow::ObservationPoint,
+};
 
 /// Whether the clocks of two hosts are taken as they are, or may be apart.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) enum Clocks {
-    /// May be apart, and the inner span only begins within the outer: tracers end the span of a request after
-    /// its response was written.
+    /// May be apart, and the inner span only has to begin within the outer one: a tracer ends the span of a
+    /// request after its response was written.
     Outlasts,
-    /// May be apart by the configured offset.
+    /// May be apart by `host_clock_offset_us`.
     Off,
     /// Are taken as they are.
     AsTheyAre,
 }
 
-/// A span for which something around it is looked for.
+/// A span for which a span around it is looked for.
 pub(super) struct Inner<'a> {
     /// The span.
     pub(super) flow: &'a Flow,
     /// The head of its own exchange, which is never the answer.
-    pub(super) own_head: Option<u32>,
+    pub(super) own_head: Option<NodeId>,
     /// How far its clock may be off, in µs.
     pub(super) slack_us: i64,
 }
 
 impl Inner<'_> {
-    /// How far times may be off at most, in µs: the clocks, and what tracers cut off.
+    /// The most by which times may be off, in µs: the offset of the clocks, and what tracers cut off.
     pub(super) fn most_us(&self) -> i64 {
         self.slack_us.saturating_add(2 * MILLISECOND_US)
     }
 
-    /// Whether `outer` is around the span. Where one host saw both, clocks are never off.
+    /// Whether `outer` is around the span. Where one host saw both, their clock is the same.
     pub(super) fn is_within(&self, outer: &Flow, clocks: Clocks) -> bool {
         let one_host = if self.flow.is_app() != outer.is_app() {
             // An application span has the clock of its process's host, where these stand.
@@ -51,7 +54,7 @@ impl Inner<'_> {
 
 pub(super) const MILLISECOND_US: i64 = 1000;
 
-/// How much the times of a span are cut: some tracers of applications count whole milliseconds.
+/// How much may be cut off the times of a span, in µs: some tracers of applications count whole milliseconds.
 pub(super) fn grain_us(flow: &Flow) -> i64 {
     let key = flow.key();
     let whole = key.start_us % MILLISECOND_US == 0 && key.end_us % MILLISECOND_US == 0;

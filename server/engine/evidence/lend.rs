@@ -2,63 +2,55 @@
 
 use super::app_tree;
 use crate::{
-    engine::{completed::Resource, flows::Flow, resource::ProcessMemory, tree::Tree},
+    engine::{
+        completed::Resource,
+        disjoint,
+        flows::Flow,
+        index::{IndexVec, NodeId, ProcessId},
+        resource::ProcessMemory,
+        tree::Tree,
+    },
     flow::{AgentId, ObservationPoint},
 };
 
-/// R-SVC for processes as they were found: a system span and all that hangs below it in its own process.
-pub(super) fn lend_resources(tree: &Tree<'_>, resources: &mut [Resource]) -> Vec<Option<AgentId>> {
+/// Tells each span of a process its resource. A process is a system span and all that hangs below it in its
+/// own process. Returns the agent of the host of each request span, where its process is known.
+pub(super) fn lend_resources(
+    tree: &Tree<'_>,
+    resources: &mut IndexVec<NodeId, Resource>,
+) -> IndexVec<NodeId, Option<AgentId>> {
     let is_member = |flow: &Flow| flow.is_app() || flow.is_system();
-    let mut process_of: Vec<Option<u32>> = vec![None; tree.flows.len()];
-    let mut memories: Vec<ProcessMemory> = Vec::new();
-    let mut on_way = vec![false; tree.flows.len()];
-    let mut way = Vec::new();
-    for node in 0..tree.flows.len() as u32 {
-        if !is_member(tree.flow(node)) {
-            continue;
-        }
-        // Walk to the top of the process, then give its number to the whole way.
-        let mut at = node;
-        let number = loop {
-            if let Some(number) = process_of[at as usize] {
-                break number;
-            }
-            way.push(at);
-            on_way[at as usize] = true;
-            let parent = tree.parent(at).filter(|&parent| {
-                let (p, c) = (tree.flow(parent), tree.flow(at));
-                !on_way[parent as usize] && is_member(p) && in_one_process(p, c)
-            });
-            match parent {
-                Some(parent) => at = parent,
-                None => {
-                    memories.push(ProcessMemory::default());
-                    break memories.len() as u32 - 1;
-                }
-            }
-        };
-        for at in way.drain(..) {
-            process_of[at as usize] = Some(number);
-            on_way[at as usize] = false;
-        }
+    let parent = |node: NodeId| {
+        tree.parent(node).filter(|&parent| {
+            let (p, c) = (tree.flow(parent), tree.flow(node));
+            is_member(p) && is_member(c) && in_one_process(p, c)
+        })
+    };
+    // In a ring of parents any span may stand for the process.
+    let roots = disjoint::roots(tree.flows.len(), parent, |ring| ring[0]);
+    let mut memories: IndexVec<ProcessId, ProcessMemory> = IndexVec::new();
+    let mut number_of_root: IndexVec<NodeId, Option<ProcessId>> = IndexVec::filled(None, roots.len());
+    let mut process_of: IndexVec<NodeId, Option<ProcessId>> = IndexVec::filled(None, roots.len());
+    for (node, &root) in roots.numbered().filter(|&(node, _)| is_member(tree.flow(node))) {
+        let process = number_of_root[root].get_or_insert_with(|| memories.push(ProcessMemory::default()));
+        process_of[node] = Some(*process);
     }
-    let mut host_of: Vec<Option<AgentId>> = vec![None; memories.len()];
+    let mut host_of: IndexVec<ProcessId, Option<AgentId>> = IndexVec::filled(None, memories.len());
     // System spans know their process, so they speak first.
     for speak_first in [true, false] {
-        for (node, flow) in tree.flows.iter().enumerate().filter(|(_, flow)| flow.is_system() == speak_first)
-        {
-            if let Some(number) = process_of[node] {
-                let memory = &mut memories[number as usize];
+        for (node, flow) in tree.flows.numbered().filter(|(_, flow)| flow.is_system() == speak_first) {
+            if let Some(process) = process_of[node] {
+                let memory = &mut memories[process];
                 if flow.is_system() {
-                    host_of[number as usize].get_or_insert(flow.key().agent);
+                    host_of[process].get_or_insert(flow.key().agent);
                     memory.process(flow, &mut resources[node]);
                 }
                 memory.service(flow, &mut resources[node]);
             }
         }
     }
-    let host = |(flow, number): (&Flow, Option<u32>)| {
-        number.filter(|_| flow.request.is_some()).and_then(|number| host_of[number as usize])
+    let host = |(flow, process): (&Flow, Option<ProcessId>)| {
+        process.filter(|_| flow.request.is_some()).and_then(|process| host_of[process])
     };
     tree.flows.iter().zip(process_of).map(host).collect()
 }

@@ -1,4 +1,5 @@
-//! The better assembly: each span takes the parent for which the evidence is best (`docs/differences.md`).
+//! The assembly of the default mode: each span takes the parent for which the evidence is best
+//! (`docs/differences.md`).
 //!
 //! Two kinds of span need a decision. The *head* of an exchange, its capture next to the client, belongs
 //! below the span that made the call; an application span that *enters* a process belongs below the
@@ -11,9 +12,9 @@
 //! └──────── one process ───────────┘                    └─ the next process
 //! ```
 //!
-//! A parent must enclose its child in time, by one clock where both have one, and a process serves a call
-//! only with its own spans. Within these bounds the closest evidence wins: span id, then syscall chain,
-//! then X-Request-ID, then trace id. Where there is none, a span stays a root.
+//! A parent must enclose its child in time (exactly, where one host saw both), and a process serves a call
+//! only with its own spans. Within these bounds the best evidence decides: span id, then syscall chain, then
+//! X-Request-ID, then trace id. A span without evidence stays a root.
 //!
 //! | file or folder | holds |
 //! |---|---|
@@ -21,7 +22,7 @@
 //! | `arrivals` | exchanges, by where they arrive and what they carry |
 //! | `inner` | whether one span is around another, by clocks that may be off |
 //! | `thread` | syscall chains: which spans one thread wrote and read for one request |
-//! | `serving` | for a client span, the server span of its process whose request it serves |
+//! | `serving` | for each outgoing call, the inbound request it was made for |
 //! | `app_tree` | application spans: whose child each is, and where a process is entered |
 //! | `by_start` | spans by their start, and the latest of them that last until some time |
 //! | `path` | captures of one exchange: pieces put together, ordered, linked |
@@ -52,5 +53,5 @@ pub(super) fn assemble(material: Material<'_>, texts: &Texts) -> Assembled {
     }
     joints::decide(&mut tree, &networks, tolerance.host_clock_offset_us);
     let hosts = lend::lend_resources(&tree, &mut resources);
-    Assembled { grown: tree.into_forest(), networks, resources, hosts }
+    Assembled { grown: tree.into_forest(), networks, resources, hosts: Some(hosts) }
 }

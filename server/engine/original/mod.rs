@@ -22,5 +22,5 @@ pub(super) fn assemble(material: Material<'_>, tracing: &Tracing, texts: &mut Te
         path::link(&set.members, &mut tree, tolerance);
     }
     connect::connect(&mut tree, relations, &processes, &networks, tracing);
-    Assembled { grown: tree.into_forest(), networks, resources, hosts: Vec::new() }
+    Assembled { grown: tree.into_forest(), networks, resources, hosts: None }
 }

@@ -1,14 +1,14 @@
 //! The original's order of the captures along a path, by weights of their hosts, and the links between them.
 
 use crate::{
-    engine::{flows::Flow, rule::Rule, tree::Tree},
+    engine::{flows::Flows, index::NodeId, rule::Rule, tree::Tree},
     flow::{AgentId, LogType, ObservationPoint, Texts},
     relation::Tolerance,
 };
 
-/// Orders the members of a set along the path (R-NET-5 to -7).
-pub(super) fn order(members: &mut [u32], flows: &[Flow], texts: &Texts) {
-    let flow = |member: u32| &flows[member as usize];
+/// Orders the members of a set along the path (R-NET-5, R-NET-6, R-NET-7).
+pub(super) fn order(members: &mut [NodeId], flows: &Flows, texts: &Texts) {
+    let flow = |member: NodeId| &flows[member];
     members.sort_by(|&a, &b| {
         let (a, b) = (flow(a), flow(b));
         a.point
@@ -17,9 +17,9 @@ pub(super) fn order(members: &mut [u32], flows: &[Flow], texts: &Texts) {
             .then_with(|| texts.get(a.key().tap_side).cmp(texts.get(b.key().tap_side)))
     });
     let weights = Weights::of(members, flows);
-    let weight = |member: u32| weights.weight(flow(member).key().agent);
+    let weight = |member: NodeId| weights.weight(flow(member).key().agent);
 
-    let block = |member: u32| match flow(member).point {
+    let block = |member: NodeId| match flow(member).point {
         ObservationPoint::ClientProcess => 0,
         ObservationPoint::ServerProcess => 2,
         _ => 1,
@@ -35,7 +35,7 @@ pub(super) fn order(members: &mut [u32], flows: &[Flow], texts: &Texts) {
         )
     });
 
-    // R-NET-7: one host, or none known, at both ends.
+    // R-NET-7: the path enters and leaves by the same host, or both hosts are unknown.
     if weights.ingress == weights.egress {
         let first_server = members.iter().position(|&member| flow(member).point.is_server_side());
         if let Some(from) = first_server
@@ -46,7 +46,7 @@ pub(super) fn order(members: &mut [u32], flows: &[Flow], texts: &Texts) {
     }
 }
 
-/// R-NET-5: which hosts the path enters and leaves by.
+/// R-NET-5: the hosts by which the path enters and leaves.
 struct Weights {
     ingress: Option<AgentId>,
     egress: Option<AgentId>,
@@ -54,9 +54,9 @@ struct Weights {
 }
 
 impl Weights {
-    fn of(members: &[u32], flows: &[Flow]) -> Self {
+    fn of(members: &[NodeId], flows: &Flows) -> Self {
         use ObservationPoint::{ClientNic, ClientNode, ClientProcess, ServerNic, ServerNode, ServerProcess};
-        let mut path = members.iter().map(|&member| &flows[member as usize]);
+        let mut path = members.iter().map(|&member| &flows[member]);
         let ingress = path.clone().find(|f| matches!(f.point, ClientProcess | ClientNic | ClientNode));
         let egress = path.clone().rev().find(|f| matches!(f.point, ServerProcess | ServerNic | ServerNode));
         let (ingress, egress) = (ingress.map(|f| f.key().agent), egress.map(|f| f.key().agent));
@@ -65,7 +65,7 @@ impl Weights {
             key.l7_protocol.is_grpc_like() && key.req_tcp_seq.is_none() && key.kind == LogType::SESSION
         });
         if response_frame {
-            // Agent 0 instead of the egress is the original's.
+            // The original uses agent 0 here instead of the egress.
             Weights { ingress, egress: Some(AgentId(0)), of_ingress: 2 }
         } else {
             Weights { ingress, egress, of_ingress: 0 }
@@ -84,7 +84,7 @@ impl Weights {
 }
 
 /// R-NET-9: each capture becomes the parent of the next one on the path.
-pub(super) fn link(members: &[u32], tree: &mut Tree<'_>, tolerance: Tolerance) {
+pub(super) fn link(members: &[NodeId], tree: &mut Tree<'_>, tolerance: Tolerance) {
     let slack = tolerance.network_delay_us.saturating_add(tolerance.host_clock_offset_us);
     for pair in members.windows(2) {
         let &[parent, child] = pair else { continue };

@@ -1,58 +1,40 @@
-//! Which span made each call.
+//! Calls that carry a span id which says who made them.
 
 use rustc_hash::FxHashMap;
 
-use super::{
-    apps_of_requests::{AppsOfRequests, CallingUntil},
-    facts::Facts,
-};
+use super::facts::Facts;
 use crate::engine::{
-    evidence::{
-        exchange::Exchange,
-        inner::Clocks,
-        serving::{self, Tie},
-    },
+    evidence::exchange::Exchange,
+    index::{ExchangeId, IndexVec, NodeId},
     rule::Rule,
 };
 
 /// The span that made a call, and what says so.
-type Caller = (u32, Rule);
+pub(super) type Caller = (NodeId, Rule);
 
-/// The calls that carry a span id which says who made them. The first phase.
+/// The callers of the calls that carry a span id. The first phase.
 pub(super) struct CallsByHeader {
     /// For each exchange the span that made the call.
-    callers: Vec<Option<Caller>>,
-    /// The exchanges that application spans made, by the top of their process.
-    of_top: FxHashMap<u32, Vec<u32>>,
-}
-
-/// For each exchange the span that made the call, as far as anything says so. The last phase.
-pub(super) struct Callers(Vec<Option<Caller>>);
-
-impl Callers {
-    /// In the order of the exchanges.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Option<Caller>> {
-        self.0.iter()
-    }
-
-    pub(super) fn of_exchange(&self, exchange: u32) -> Option<Caller> {
-        self.0[exchange as usize]
-    }
+    pub(super) callers: IndexVec<ExchangeId, Option<Caller>>,
+    /// The calls that application spans made, by the top of their process.
+    of_top: FxHashMap<NodeId, Vec<ExchangeId>>,
 }
 
 impl CallsByHeader {
     /// A call that carries the id of an application span is that span's, unless a process that received the
     /// header passed it on: then it is that process's.
     pub(super) fn of(facts: &Facts<'_>) -> Self {
-        let mut calls =
-            CallsByHeader { callers: vec![None; facts.exchanges.len()], of_top: FxHashMap::default() };
-        for (at, exchange) in facts.exchanges.iter().enumerate() {
+        let mut calls = CallsByHeader {
+            callers: IndexVec::filled(None, facts.exchanges.len()),
+            of_top: FxHashMap::default(),
+        };
+        for (at, exchange) in facts.exchanges.numbered() {
             if exchange.span_id.is_empty() {
                 continue;
             }
-            let caller = match facts.serves[at] {
+            let caller = match facts.made_for[at] {
                 Some((server, tie)) if facts.span_id_at(server) == exchange.span_id => {
-                    Some((server, rule_of(tie)))
+                    Some((server, tie.rule()))
                 }
                 _ => match forwarder(facts, exchange) {
                     Some(tail) => Some((tail, Rule::Forwarded)),
@@ -63,130 +45,26 @@ impl CallsByHeader {
                 },
             };
             if let Some((app, Rule::CallOfAppSpan)) = caller {
-                calls.of_top.entry(facts.apps.top(app)).or_default().push(at as u32);
+                calls.of_top.entry(facts.apps.top(app)).or_default().push(at);
             }
             calls.callers[at] = caller;
         }
         calls
     }
 
-    /// In the order of the exchanges.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Option<Caller>> {
-        self.callers.iter()
-    }
-
     /// The calls that application spans of one process made, by the process's top.
-    pub(super) fn of_top(&self, top: u32) -> &[u32] {
+    pub(super) fn of_top(&self, top: NodeId) -> &[ExchangeId] {
         self.of_top.get(&top).map_or(&[], Vec::as_slice)
     }
-
-    /// Decides the other calls: each belongs to the innermost application span around it in its process, else to
-    /// the server span for whose request it was made, else to what precedes it on the network.
-    pub(super) fn complete(self, facts: &Facts<'_>, apps: &AppsOfRequests) -> Callers {
-        let anchors = self.anchors(facts);
-        let mut callers = self.callers;
-        let mut calling_until = CallingUntil::default();
-        let mut open: Vec<usize> = (0..callers.len()).filter(|&at| callers[at].is_none()).collect();
-        open.sort_unstable_by_key(|&at| facts.exchanges[at].head);
-        for at in open {
-            let exchange = &facts.exchanges[at];
-            let head = exchange.head;
-            let below = |tail: u32, rule: Rule| match apps.innermost(facts, &calling_until, tail, head) {
-                Some(app) => (app, Rule::EnclosingAppSpan),
-                None => (tail, rule),
-            };
-            let caller = if let Some((server, tie)) = facts.serves[at] {
-                Some(below(server, rule_of(tie)))
-            } else {
-                let chain = exchange.client.and_then(|node| facts.threads.chain(node));
-                let of_thread =
-                    chain.and_then(|chain| anchors.get(&chain)).and_then(|anchor| match *anchor {
-                        Anchor::Tail(tail) => {
-                            let is_around =
-                                facts.inner(head, Some(head)).is_within(facts.flow(tail), Clocks::Off);
-                            is_around.then(|| below(tail, Rule::Preceding))
-                        }
-                        Anchor::Top(top) => {
-                            let app = apps.of_top(facts, &calling_until, top, head)?;
-                            Some((app, Rule::EnclosingAppSpan))
-                        }
-                    });
-                of_thread
-                    .or_else(|| preceding(facts, exchange).map(|tail| below(tail, Rule::Preceding)))
-                    .or_else(|| {
-                        let app = apps.of_process(facts, &calling_until, exchange.client?)?;
-                        Some((app, Rule::EnclosingAppSpan))
-                    })
-            };
-            callers[at] = caller;
-            if let Some((app, Rule::EnclosingAppSpan)) = caller {
-                calling_until.extend(app, facts.flow(head).key().end_us);
-            }
-        }
-        Callers(callers)
-    }
-
-    /// What is known of threads whose server span was not captured: what another call of the thread hangs
-    /// below.
-    fn anchors(&self, facts: &Facts<'_>) -> FxHashMap<u32, Anchor> {
-        let mut anchors = FxHashMap::default();
-        for (exchange, caller) in facts.exchanges.iter().zip(&self.callers) {
-            let chain = exchange.client.and_then(|client| facts.threads.chain(client));
-            if let (Some(chain), Some((caller, _))) = (chain, *caller) {
-                let anchor = match facts.flow(caller).is_app() {
-                    true => Anchor::Top(facts.apps.top(caller)),
-                    false => Anchor::Tail(caller),
-                };
-                anchors.entry(chain).or_insert(anchor);
-            }
-        }
-        anchors
-    }
 }
 
-/// Where the calls of a thread belong whose server span was not captured.
-enum Anchor {
-    /// Below the tail of an exchange.
-    Tail(u32),
-    /// In the process of this application span.
-    Top(u32),
-}
-
-/// For a call that is not tied to a request of its process: the tail of the exchange with the same header that
-/// ends where this one begins.
-fn forwarder(facts: &Facts<'_>, exchange: &Exchange) -> Option<u32> {
+/// For a call that is not tied to a request of its process: the tail of the exchange with the same header
+/// that ends where this one begins.
+fn forwarder(facts: &Facts<'_>, exchange: &Exchange) -> Option<NodeId> {
     let inner = facts.inner(exchange.head, Some(exchange.head));
     let found = facts.arrivals.at_with_span_id(exchange.ends[0], exchange.span_id, &inner)?;
-    let other = &facts.exchanges[found as usize];
+    let other = &facts.exchanges[found];
     // Two known processes that nothing ties together are not one.
     let apart = other.server.is_some() && exchange.client.is_some();
     (!apart && other.trace_ids.intersects(&exchange.trace_ids)).then_some(other.tail)
-}
-
-/// For a call without a tie to a process: the tail of the exchange that ends where it begins, of one
-/// X-Request-ID or trace.
-fn preceding(facts: &Facts<'_>, exchange: &Exchange) -> Option<u32> {
-    let end = exchange.ends[0];
-    let inner = facts.inner(exchange.head, Some(exchange.head));
-    let by_x = Some(exchange.x_request_ids[0])
-        .filter(|id| !id.is_empty())
-        .and_then(|id| facts.arrivals.at_with_x_request_id(end, id, &inner));
-    let of_trace = || facts.arrivals.at_in_trace(end?, &exchange.trace_ids, &inner, |_| true);
-    let found = by_x.or_else(of_trace)?;
-    let other = &facts.exchanges[found as usize];
-    let process = |node: Option<u32>| node.and_then(|node| serving::process(facts.flow(node)));
-    let apart = match (process(other.server), process(exchange.client)) {
-        (Some(server), Some(client)) => server != client,
-        _ => false,
-    };
-    (!apart).then_some(other.tail)
-}
-
-fn rule_of(tie: Tie) -> Rule {
-    match tie {
-        Tie::Thread => Rule::ServesByThread,
-        Tie::XRequestId => Rule::ServesByXRequestId,
-        Tie::SpanId => Rule::ServesBySpanId,
-        Tie::TraceId => Rule::ServesByTraceId,
-    }
 }

@@ -1,7 +1,7 @@
 //! The links that follow from the decisions.
 
-use super::{apps_of_requests::AppsOfRequests, calls::Callers, entries::Entries, facts::Facts};
-use crate::engine::{rule::Rule, tree::Tree};
+use super::{apps_of_requests::AppsOfRequests, entries::Entries, facts::Facts, other_calls::Callers};
+use crate::engine::{index::NodeId, rule::Rule, tree::Tree};
 
 /// Links the head of each exchange below its caller, and each application span below its parent or its entry.
 pub(super) fn link(
@@ -31,12 +31,12 @@ pub(super) fn link(
     }
 }
 
-/// Whether the way up from an exchange's tail meets `app` before any other application span. Otherwise the parent
-/// that the caller named would be lost (D-8).
-fn leads_to(facts: &Facts<'_>, callers: &Callers, tail: u32, app: u32) -> bool {
+/// Whether the way up from an exchange's tail meets `app` before any other application span. Otherwise the
+/// parent that the caller named would be lost (D-8).
+fn leads_to(facts: &Facts<'_>, callers: &Callers, tail: NodeId, app: NodeId) -> bool {
     let mut at = tail;
     for _ in 0..facts.exchanges.len() {
-        let Some(exchange) = facts.exchange_of[at as usize] else { return false };
+        let Some(exchange) = facts.exchange_of[at] else { return false };
         match callers.of_exchange(exchange) {
             Some((caller, _)) if facts.flow(caller).is_app() => return caller == app,
             Some((caller, _)) => at = caller,

@@ -3,7 +3,10 @@
 use rustc_hash::FxHashMap;
 
 use super::state::Connect;
-use crate::{engine::rule::Rule, flow::Text};
+use crate::{
+    engine::{index::NodeId, rule::Rule},
+    flow::Text,
+};
 
 impl Connect<'_, '_> {
     /// Scenario 1: the path of a call hangs below the process span that made it.
@@ -35,7 +38,7 @@ impl Connect<'_, '_> {
     pub(super) fn network_leafs_to_process_roots(&mut self) {
         let mut by_span_id = self.process_root_orphans(|flow| flow.key().span_id);
         let mut by_parent_span_id = self.process_root_orphans(|flow| flow.key().parent_span_id);
-        // The original skips one node by accident; it decides the order of links.
+        // The original skips one node by accident, and the order of links depends on it.
         let skipped = self.process_leafs.last().copied();
         let mut candidates = Vec::new();
         for parent in self.network_leafs.clone() {
@@ -97,11 +100,11 @@ impl Connect<'_, '_> {
         }
     }
 
-    /// Scenario 4: what is left hangs below the application span that it names as its parent. Of several
-    /// the last one in the order of relations stays.
+    /// Scenario 4: what is left hangs below the application span that it names as its parent. Of several such
+    /// spans the last one in the order of relations becomes the parent.
     pub(super) fn app_spans_to_process_roots(&mut self) {
-        let mut apps: FxHashMap<Text, Vec<u32>> = FxHashMap::default();
-        for (flow, node) in self.tree.flows.iter().zip(0u32..) {
+        let mut apps: FxHashMap<Text, Vec<NodeId>> = FxHashMap::default();
+        for (node, flow) in self.tree.flows.numbered() {
             if flow.is_app() && !flow.key().span_id.is_empty() {
                 apps.entry(flow.key().span_id).or_default().push(node);
             }

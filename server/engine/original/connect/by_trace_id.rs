@@ -6,13 +6,13 @@ use super::{
     candidates::{Pending, Places},
     state::Connect,
 };
-use crate::engine::rule::Rule;
+use crate::engine::{index::NodeId, rule::Rule};
 
 impl Connect<'_, '_> {
     /// Scenarios 7 and 8, each only where configured, and R-CONN-6.
     pub(super) fn by_trace_id(&mut self, networks: bool, processes: bool) {
         let mut weak = Pending::default();
-        let mut best: FxHashMap<u32, u32> = FxHashMap::default();
+        let mut best: FxHashMap<NodeId, NodeId> = FxHashMap::default();
         if networks {
             self.networks_by_trace_id(&mut weak, &mut best);
         }
@@ -27,20 +27,19 @@ impl Connect<'_, '_> {
     }
 
     /// Scenario 7.
-    fn networks_by_trace_id(&self, weak: &mut Pending, best: &mut FxHashMap<u32, u32>) {
+    fn networks_by_trace_id(&self, weak: &mut Pending, best: &mut FxHashMap<NodeId, NodeId>) {
         let roots = self
             .network_roots
-            .iter()
-            .zip(0u32..)
-            .filter(|&(&node, _)| self.is_orphan(node) && self.flow(node).point.starts_with_s());
-        let roots = Places::by_trace_id(roots.map(|(&node, place)| (self.flow(node), place)));
+            .numbered()
+            .filter(|&(_, &node)| self.is_orphan(node) && self.flow(node).point.starts_with_s());
+        let roots = Places::by_trace_id(roots.map(|(place, &node)| (self.flow(node), place)));
         for &parent in &self.network_leafs {
             let p = self.flow(parent);
             if self.tree.child_count(parent) != 0 || !p.point.starts_with_c() {
                 continue;
             }
             for place in roots.of(p) {
-                let child = self.network_roots[place as usize];
+                let child = self.network_roots[place];
                 let c = self.flow(child);
                 let (pk, ck) = (p.key(), c.key());
                 let other_exchange = (pk.req_tcp_seq.is_none() || pk.req_tcp_seq != ck.req_tcp_seq)
@@ -69,12 +68,10 @@ impl Connect<'_, '_> {
     fn processes_by_trace_id(&self, weak: &mut Pending) {
         const CLOUD_HOST: u8 = 1;
         const POD_NODE: u8 = 14;
-        let roots = self.process_roots.iter().zip(0u32..).filter(|&(&node, _)| {
-            self.is_process_root[node as usize]
-                && self.is_orphan(node)
-                && self.flow(node).point.starts_with_c()
+        let roots = self.process_roots.numbered().filter(|&(_, &node)| {
+            self.is_process_root[node] && self.is_orphan(node) && self.flow(node).point.starts_with_c()
         });
-        let roots = Places::by_trace_id(roots.map(|(&node, place)| (self.flow(node), place)));
+        let roots = Places::by_trace_id(roots.map(|(place, &node)| (self.flow(node), place)));
         for &parent in &self.process_leafs {
             let p = self.flow(parent);
             let host = matches!(p.instance_type(), CLOUD_HOST | POD_NODE);
@@ -82,7 +79,7 @@ impl Connect<'_, '_> {
                 continue;
             }
             for place in roots.of(p) {
-                let child = self.process_roots[place as usize];
+                let child = self.process_roots[place];
                 let c = self.flow(child);
                 if child != parent
                     && c.instance() == p.instance()

@@ -5,20 +5,31 @@ use std::hash::Hash;
 use rustc_hash::FxHashMap;
 
 use crate::{
-    engine::{flows::Flow, rule::Rule, tree::Tree},
+    engine::{
+        flows::Flow,
+        index::{NodeId, Place},
+        rule::Rule,
+        tree::Tree,
+    },
     flow::Text,
 };
 
 /// Chosen parents, by child, in the order of the first choice.
 #[derive(Default)]
 pub(super) struct Pending {
-    order: Vec<u32>,
-    parents: FxHashMap<u32, (u32, Rule)>,
+    order: Vec<NodeId>,
+    parents: FxHashMap<NodeId, (NodeId, Rule)>,
 }
 
 impl Pending {
-    /// Chooses `parent` if there is none yet or `better(chosen)` says so.
-    pub(super) fn offer(&mut self, child: u32, parent: u32, rule: Rule, better: impl FnOnce(u32) -> bool) {
+    /// Chooses `parent` if none was chosen yet, or if `better` says that it is better than the chosen one.
+    pub(super) fn offer(
+        &mut self,
+        child: NodeId,
+        parent: NodeId,
+        rule: Rule,
+        better: impl FnOnce(NodeId) -> bool,
+    ) {
         match self.parents.get_mut(&child) {
             None => {
                 self.order.push(child);
@@ -30,7 +41,7 @@ impl Pending {
     }
 
     /// The children and their chosen parents, in the order of the first choice.
-    pub(super) fn into_links(self) -> impl Iterator<Item = (u32, u32, Rule)> {
+    pub(super) fn into_links(self) -> impl Iterator<Item = (NodeId, NodeId, Rule)> {
         let Pending { order, parents } = self;
         order.into_iter().filter_map(move |child| {
             let &(parent, rule) = parents.get(&child)?;
@@ -39,12 +50,13 @@ impl Pending {
     }
 }
 
-/// Adoptable nodes, filed under a value; those that found a parent are dropped as they are met.
-pub(super) struct Orphans<K>(FxHashMap<K, Vec<u32>>);
+/// Nodes without a parent, filed under a value. Those that got a parent in the meantime are removed when
+/// their file is read.
+pub(super) struct Orphans<K>(FxHashMap<K, Vec<NodeId>>);
 
 impl<K: Copy + Eq + Hash> Orphans<K> {
-    pub(super) fn new(nodes: impl Iterator<Item = (K, u32)>) -> Self {
-        let mut files: FxHashMap<K, Vec<u32>> = FxHashMap::default();
+    pub(super) fn new(nodes: impl Iterator<Item = (K, NodeId)>) -> Self {
+        let mut files: FxHashMap<K, Vec<NodeId>> = FxHashMap::default();
         for (key, node) in nodes {
             let file = files.entry(key).or_default();
             if file.last() != Some(&node) {
@@ -54,7 +66,7 @@ impl<K: Copy + Eq + Hash> Orphans<K> {
         Orphans(files)
     }
 
-    pub(super) fn collect(&mut self, key: K, tree: &Tree<'_>, into: &mut Vec<u32>) {
+    pub(super) fn collect(&mut self, key: K, tree: &Tree<'_>, into: &mut Vec<NodeId>) {
         if let Some(file) = self.0.get_mut(&key) {
             file.retain(|&node| tree.parent(node).is_none());
             into.extend_from_slice(file);
@@ -63,11 +75,11 @@ impl<K: Copy + Eq + Hash> Orphans<K> {
 }
 
 /// Places in a list, filed under the trace ids of the nodes that stand there.
-pub(super) struct Places(FxHashMap<Text, Vec<u32>>);
+pub(super) struct Places(FxHashMap<Text, Vec<Place>>);
 
 impl Places {
-    pub(super) fn by_trace_id<'f>(nodes: impl Iterator<Item = (&'f Flow, u32)>) -> Self {
-        let mut files: FxHashMap<Text, Vec<u32>> = FxHashMap::default();
+    pub(super) fn by_trace_id<'f>(nodes: impl Iterator<Item = (&'f Flow, Place)>) -> Self {
+        let mut files: FxHashMap<Text, Vec<Place>> = FxHashMap::default();
         for (flow, place) in nodes {
             for id in flow.trace_ids.iter() {
                 files.entry(id).or_default().push(place);
@@ -77,8 +89,8 @@ impl Places {
     }
 
     /// The places of nodes that share a trace id with `flow`, ascending.
-    pub(super) fn of(&self, flow: &Flow) -> Vec<u32> {
-        let mut places: Vec<u32> =
+    pub(super) fn of(&self, flow: &Flow) -> Vec<Place> {
+        let mut places: Vec<Place> =
             flow.trace_ids.iter().filter_map(|id| self.0.get(&id)).flatten().copied().collect();
         places.sort_unstable();
         places.dedup();

@@ -1,8 +1,8 @@
 //! Connects process span sets and network span sets into trees (algorithm 8).
 //!
-//! The rules walk the relations of each node. Here each scenario looks its candidates up by the value
-//! that its conditions demand, and keeps only those that can still be adopted, so that a span id which
-//! thousands of spans share costs no square.
+//! The rules walk the relations of each node. Here each scenario looks its candidates up by the value that
+//! its conditions ask for, and drops those that have a parent already. So a span id that thousands of spans
+//! share does not take quadratic time.
 //!
 //! | file | holds |
 //! |---|---|
@@ -22,7 +22,7 @@ use self::state::Connect;
 use super::process_set::ProcessSets;
 use crate::{
     config::{ConnectionStrategy, Tracing},
-    engine::{network_set::NetworkSet, relations::Relations, tree::Tree},
+    engine::{network_set::Networks, relations::Relations, tree::Tree},
 };
 
 /// Runs all scenarios, in the order of R-CONN-2.
@@ -30,7 +30,7 @@ pub(super) fn connect<'a>(
     tree: &mut Tree<'a>,
     relations: &Relations<'a>,
     processes: &ProcessSets,
-    networks: &[NetworkSet],
+    networks: &Networks,
     tracing: &Tracing,
 ) {
     let mut connect = Connect::new(tree, relations, processes, networks);

@@ -73,18 +73,18 @@ impl Connect<'_, '_> {
     pub(super) fn message_queue(&mut self) {
         let queued =
             |flow: &Flow| flow.key().l7_protocol == L7Protocol::WEBSPHERE_MQ && flow.row.is_async != 0;
-        let roots = self.network_roots.iter().zip(0u32..).filter(|&(&node, _)| {
+        let roots = self.network_roots.numbered().filter(|&(_, &node)| {
             let flow = self.flow(node);
             queued(flow) && self.is_orphan(node) && flow.point.starts_with_s()
         });
-        let roots = Places::by_trace_id(roots.map(|(&node, place)| (self.flow(node), place)));
+        let roots = Places::by_trace_id(roots.map(|(place, &node)| (self.flow(node), place)));
         for parent in self.network_leafs.clone() {
             let p = self.flow(parent);
             if !queued(p) || self.tree.child_count(parent) != 0 || !p.point.starts_with_c() {
                 continue;
             }
             for place in roots.of(p) {
-                let child = self.network_roots[place as usize];
+                let child = self.network_roots[place];
                 if child != parent && !self.same_set(parent, child) && self.start_guard(parent, child) {
                     let tree = &*self.tree;
                     self.pending.offer(child, parent, Rule::MessageQueue, |chosen| {

@@ -3,7 +3,11 @@
 use super::candidates::{Orphans, Pending};
 use crate::{
     engine::{
-        flows::Flow, network_set::NetworkSet, original::process_set::ProcessSets, relations::Relations,
+        flows::Flow,
+        index::{IndexVec, NetworkId, NodeId, Place},
+        network_set::{NetworkSet, Networks},
+        original::process_set::ProcessSets,
+        relations::Relations,
         tree::Tree,
     },
     flow::Text,
@@ -15,14 +19,15 @@ pub(super) struct Connect<'a, 'b> {
     pub(super) relations: &'b Relations<'a>,
     pub(super) processes: &'b ProcessSets,
     /// The network set of each node.
-    pub(super) network_of: Vec<Option<u32>>,
+    pub(super) network_of: IndexVec<NodeId, Option<NetworkId>>,
     /// `PR`, `PL`, `NR`, `NL` of R-CONN-1.
-    pub(super) process_roots: Vec<u32>,
-    pub(super) process_leafs: Vec<u32>,
-    pub(super) network_roots: Vec<u32>,
-    pub(super) network_leafs: Vec<u32>,
-    pub(super) is_process_root: Vec<bool>,
-    /// Parents of 5 and 6 that are not linked yet, in the order in which the children entered.
+    pub(super) process_roots: IndexVec<Place, NodeId>,
+    pub(super) process_leafs: Vec<NodeId>,
+    pub(super) network_roots: IndexVec<Place, NodeId>,
+    pub(super) network_leafs: Vec<NodeId>,
+    pub(super) is_process_root: IndexVec<NodeId, bool>,
+    /// Parents chosen by scenarios 5 and 6 that are not linked yet, in the order in which the children were
+    /// added.
     pub(super) pending: Pending,
 }
 
@@ -32,36 +37,36 @@ impl<'a, 'b> Connect<'a, 'b> {
         tree: &'b mut Tree<'a>,
         relations: &'b Relations<'a>,
         processes: &'b ProcessSets,
-        networks: &[NetworkSet],
+        networks: &Networks,
     ) -> Self {
         let nodes = tree.flows.len();
-        let mut network_of = vec![None; nodes];
-        for (set, number) in networks.iter().zip(0u32..) {
+        let mut network_of = IndexVec::filled(None, nodes);
+        for (number, set) in networks.numbered() {
             for &member in &set.members {
-                network_of[member as usize] = Some(number);
+                network_of[member] = Some(number);
             }
         }
-        let mut is_process_root = vec![false; nodes];
-        let mut is_process_leaf = vec![false; nodes];
-        // 0: parent of no span of the set at hand.
-        let mut parent_in = vec![0u32; nodes];
+        let mut is_process_root: IndexVec<NodeId, bool> = IndexVec::filled(false, nodes);
+        let mut is_process_leaf: IndexVec<NodeId, bool> = IndexVec::filled(false, nodes);
+        // The number of the last set, from 1, in which the node is a parent. 0: of none so far.
+        let mut parent_in: IndexVec<NodeId, u32> = IndexVec::filled(0, nodes);
         for (set, stamp) in processes.in_order().zip(1u32..) {
             for &node in &set.spans {
                 match tree.parent(node) {
-                    Some(parent) => parent_in[parent as usize] = stamp,
-                    None => is_process_root[node as usize] = true,
+                    Some(parent) => parent_in[parent] = stamp,
+                    None => is_process_root[node] = true,
                 }
             }
             for &node in &set.spans {
-                if parent_in[node as usize] != stamp {
-                    is_process_leaf[node as usize] = true;
+                if parent_in[node] != stamp {
+                    is_process_leaf[node] = true;
                 }
             }
         }
         let members = || processes.in_order().flat_map(|set| set.spans.iter().copied());
         Connect {
-            process_roots: members().filter(|&node| is_process_root[node as usize]).collect(),
-            process_leafs: members().filter(|&node| is_process_leaf[node as usize]).collect(),
+            process_roots: members().filter(|&node| is_process_root[node]).collect(),
+            process_leafs: members().filter(|&node| is_process_leaf[node]).collect(),
             network_roots: networks.iter().filter_map(NetworkSet::root).collect(),
             network_leafs: networks.iter().filter_map(NetworkSet::leaf).collect(),
             tree,
@@ -73,44 +78,45 @@ impl<'a, 'b> Connect<'a, 'b> {
         }
     }
 
-    pub(super) fn flow(&self, node: u32) -> &'a Flow {
+    pub(super) fn flow(&self, node: NodeId) -> &'a Flow {
         self.tree.flow(node)
     }
 
-    pub(super) fn is_orphan(&self, node: u32) -> bool {
+    pub(super) fn is_orphan(&self, node: NodeId) -> bool {
         self.tree.parent(node).is_none()
     }
 
     /// R-PSS-0: in one process set, or in one network set.
-    pub(super) fn same_set(&self, a: u32, b: u32) -> bool {
-        let network = self.network_of[a as usize];
-        network.is_some() && network == self.network_of[b as usize] || self.processes.same_set(a, b)
+    pub(super) fn same_set(&self, a: NodeId, b: NodeId) -> bool {
+        let network = self.network_of[a];
+        network.is_some() && network == self.network_of[b] || self.processes.same_set(a, b)
     }
 
-    /// R-CONN-3.
-    pub(super) fn cover_guard(&self, parent: u32, child: u32) -> bool {
+    /// R-CONN-3: on one host the parent covers the child.
+    pub(super) fn cover_guard(&self, parent: NodeId, child: NodeId) -> bool {
         let (p, c) = (self.flow(parent), self.flow(child));
         p.key().agent != c.key().agent || p.covers(c)
     }
 
-    /// R-CONN-3.
-    pub(super) fn start_guard(&self, parent: u32, child: u32) -> bool {
+    /// R-CONN-3: on one host the parent starts no later than the child.
+    pub(super) fn start_guard(&self, parent: NodeId, child: NodeId) -> bool {
         let (p, c) = (self.flow(parent), self.flow(child));
         p.is_app() || c.is_app() || p.key().agent != c.key().agent || p.key().start_us <= c.key().start_us
     }
 
-    pub(super) fn duration_us(&self, node: u32) -> i64 {
+    pub(super) fn duration_us(&self, node: NodeId) -> i64 {
         self.flow(node).row.duration_us
     }
 
-    /// The request was lost sight of on neither side, and the parent is shorter than the child.
-    pub(super) fn outlasted(&self, parent: u32, child: u32, known: u32) -> bool {
+    /// Whether the parent is shorter than the child. Never where `known` has no duration, since its response
+    /// may be lost.
+    pub(super) fn outlasted(&self, parent: NodeId, child: NodeId, known: NodeId) -> bool {
         self.duration_us(known) != 0 && self.duration_us(parent) < self.duration_us(child)
     }
 
     /// Puts candidates in the order of the left node's relations (R-REL-10): by the first kind that
     /// relates them, then by index.
-    pub(super) fn in_relation_order(&self, left: u32, candidates: &mut Vec<u32>) {
+    pub(super) fn in_relation_order(&self, left: NodeId, candidates: &mut Vec<NodeId>) {
         candidates.sort_by_cached_key(|&other| {
             let kind = if self.relations.tcp_weak(left, other) {
                 0

@@ -2,18 +2,20 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{build::Build, sets::SetIndex};
+use super::build::Build;
 use crate::{
     engine::{
+        disjoint,
         flows::{Instance, POD},
+        index::{Id, NodeId, Place, SetId},
         rule::Rule,
     },
     flow::Text,
 };
 
 /// R-PSS-1. Positions of services are kept per instance; the original mixes them up.
-pub(super) fn group(build: &mut Build<'_, '_>, app: &[u32]) {
-    let mut sets: FxHashMap<(Instance, Text), SetIndex> = FxHashMap::default();
+pub(super) fn group(build: &mut Build<'_, '_>, app: &[NodeId]) {
+    let mut sets: FxHashMap<(Instance, Text), SetId> = FxHashMap::default();
     for &node in app {
         let flow = build.tree.flow(node);
         let (instance, service) = (flow.instance(), flow.row.app_service);
@@ -36,10 +38,11 @@ pub(super) fn group(build: &mut Build<'_, '_>, app: &[u32]) {
     }
 }
 
-/// R-PSS-2 to -4: links by span id, then one set for each tree, or for the trees of one outer parent.
+/// R-PSS-2, R-PSS-3, R-PSS-4: links by span id, then one set for each tree, or for the trees of one outer
+/// parent.
 pub(super) fn split(build: &mut Build<'_, '_>) {
     let root_key = Instance::Name(build.texts.intern("root"));
-    for at in 0..build.sets.lists.len() {
+    for at in build.sets.lists.ids() {
         let whole = std::mem::take(&mut build.sets.lists[at].1);
         let mut parts = Vec::with_capacity(whole.len());
         for set in whole {
@@ -50,10 +53,10 @@ pub(super) fn split(build: &mut Build<'_, '_>) {
     }
 }
 
-/// R-PSS-2: of several spans with one id the last is the parent, but none is its own.
-fn link_by_span_id(build: &mut Build<'_, '_>, set: SetIndex) {
+/// R-PSS-2: of several spans with one id the last is the parent, but no span is its own parent.
+fn link_by_span_id(build: &mut Build<'_, '_>, set: SetId) {
     let spans = build.sets.set(set).spans.clone();
-    let mut holders: FxHashMap<Text, (u32, Option<u32>)> = FxHashMap::default();
+    let mut holders: FxHashMap<Text, (NodeId, Option<NodeId>)> = FxHashMap::default();
     for &node in &spans {
         let id = build.tree.flow(node).key().span_id;
         if !id.is_empty() {
@@ -74,11 +77,11 @@ fn link_by_span_id(build: &mut Build<'_, '_>, set: SetIndex) {
 }
 
 /// R-PSS-3. The nodes stay assigned to the whole set (R-PSS-4).
-fn split_set(build: &mut Build<'_, '_>, set: SetIndex, root_key: Instance, parts: &mut Vec<SetIndex>) {
+fn split_set(build: &mut Build<'_, '_>, set: SetId, root_key: Instance, parts: &mut Vec<SetId>) {
     let spans = build.sets.set(set).spans.clone();
     let roots = roots(build, &spans);
     let first_part = parts.len();
-    let mut part_of: FxHashMap<Instance, SetIndex> = FxHashMap::default();
+    let mut part_of: FxHashMap<Instance, SetId> = FxHashMap::default();
     for (&node, &root) in spans.iter().zip(&roots) {
         let outer = build.tree.flow(root).key().parent_span_id;
         let key = if outer.is_empty() { root_key } else { Instance::Name(outer) };
@@ -91,12 +94,12 @@ fn split_set(build: &mut Build<'_, '_>, set: SetIndex, root_key: Instance, parts
         let part = build.sets.set_mut(part);
         part.spans.push(node);
         if node == root {
-            // In the order of first appearance: put in place below.
+            // Sorted below, by the place where each root was first met.
             part.roots.push(node);
         }
     }
-    let parents: FxHashSet<u32> = spans.iter().filter_map(|&node| build.tree.parent(node)).collect();
-    let mut first_seen: FxHashMap<u32, usize> = FxHashMap::default();
+    let parents: FxHashSet<NodeId> = spans.iter().filter_map(|&node| build.tree.parent(node)).collect();
+    let mut first_seen: FxHashMap<NodeId, usize> = FxHashMap::default();
     for (at, &root) in roots.iter().enumerate() {
         first_seen.entry(root).or_insert(at);
     }
@@ -107,34 +110,11 @@ fn split_set(build: &mut Build<'_, '_>, set: SetIndex, root_key: Instance, parts
     }
 }
 
-/// The root of each span of a set: parents followed, and of a ring the member that stands last.
-fn roots(build: &Build<'_, '_>, spans: &[u32]) -> Vec<u32> {
-    let position: FxHashMap<u32, usize> = spans.iter().enumerate().map(|(at, &node)| (node, at)).collect();
-    let mut root: Vec<Option<u32>> = vec![None; spans.len()];
-    let mut on_path = vec![false; spans.len()];
-    for start in 0..spans.len() {
-        let mut path = Vec::new();
-        let mut at = start;
-        let found = loop {
-            if let Some(known) = root[at] {
-                break known;
-            }
-            if on_path[at] {
-                let ring = path.iter().position(|&p| p == at).unwrap_or(0);
-                let last = path[ring..].iter().copied().max().unwrap_or(at);
-                break spans[last];
-            }
-            on_path[at] = true;
-            path.push(at);
-            match build.tree.parent(spans[at]).and_then(|parent| position.get(&parent)) {
-                Some(&parent) => at = parent,
-                None => break spans[at],
-            }
-        };
-        for at in path {
-            root[at] = Some(found);
-            on_path[at] = false;
-        }
-    }
-    spans.iter().zip(root).map(|(&node, root)| root.unwrap_or(node)).collect()
+/// The root of each span of a set. Where parents form a ring, it is the member that stands last in the set.
+fn roots(build: &Build<'_, '_>, spans: &[NodeId]) -> Vec<NodeId> {
+    let place: FxHashMap<NodeId, Place> =
+        spans.iter().enumerate().map(|(at, &node)| (node, Place::of(at))).collect();
+    let parent = |at: Place| build.tree.parent(spans[at.at()]).and_then(|parent| place.get(&parent)).copied();
+    let last = |ring: &[Place]| ring.iter().copied().max().unwrap_or(ring[0]);
+    disjoint::roots(spans.len(), parent, last).into_iter().map(|root| spans[root.at()]).collect()
 }

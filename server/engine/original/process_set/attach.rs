@@ -3,25 +3,24 @@
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::{
-    build::{Build, Nodes, x_request_ids},
-    sets::SetIndex,
-};
+use super::build::{Build, Nodes, x_request_ids};
 use crate::{
     engine::{
         flows::{Flow, Instance},
+        index::{Id, NodeId, SetId},
         rule::Rule,
     },
     flow::{ObservationPoint, Text},
 };
 
 /// For an instance and a key, in each of its sets the first span that has it; sets in order.
-type FirstSpans = FxHashMap<(Instance, Text), SmallVec<[(SetIndex, u32); 1]>>;
+type FirstSpans = FxHashMap<(Instance, Text), SmallVec<[(SetId, NodeId); 1]>>;
 
 /// For an instance and a key, the sets whose client spans carry it.
-type LeafSets<K> = FxHashMap<(Instance, K), Vec<SetIndex>>;
+type LeafSets<K> = FxHashMap<(Instance, K), Vec<SetId>>;
 
-/// Attaches the client spans, then the server spans. A span may join several sets; a success ends nothing.
+/// Attaches the client spans, then the server spans. A span may join several sets: having joined one does not
+/// keep it from joining the next.
 pub(super) fn attach(build: &mut Build<'_, '_>, nodes: &Nodes) {
     if build.sets.lists.is_empty() {
         return;
@@ -56,7 +55,7 @@ pub(super) fn attach(build: &mut Build<'_, '_>, nodes: &Nodes) {
         let flow = build.tree.flow(node);
         let (key, instance) = (flow.key(), flow.instance());
         let by_span_id = index.roots.get(&(instance, key.span_id)).filter(|_| !key.span_id.is_empty());
-        let mut sets: Vec<SetIndex> = Vec::new();
+        let mut sets: Vec<SetId> = Vec::new();
         sets.extend(by_span_id.into_iter().flatten().map(|&(set, _)| set));
         sets.extend(leaf_requests.get(&(instance, key.syscall_request.0)).into_iter().flatten());
         sets.extend(leaf_responses.get(&(instance, key.syscall_response.0)).into_iter().flatten());
@@ -79,7 +78,7 @@ pub(super) fn attach(build: &mut Build<'_, '_>, nodes: &Nodes) {
 struct Index {
     leafs: FirstSpans,
     roots: FirstSpans,
-    order: FxHashMap<Instance, FxHashMap<SetIndex, usize>>,
+    order: FxHashMap<Instance, FxHashMap<SetId, usize>>,
 }
 
 impl Index {
@@ -91,7 +90,7 @@ impl Index {
             index.order.insert(*instance, places);
             for &set in list {
                 let spans = build.sets.set(set);
-                let note = |file: &mut FirstSpans, key: Text, node: u32| {
+                let note = |file: &mut FirstSpans, key: Text, node: NodeId| {
                     let entries = file.entry((*instance, key)).or_default();
                     if !key.is_empty() && entries.last().is_none_or(|(last, _)| *last != set) {
                         entries.push((set, node));
@@ -110,21 +109,21 @@ impl Index {
 }
 
 /// R-PSS-7, R-PSS-8: of two server spans of one root, the one that fits its times better stays.
-fn attach_by_span_id(build: &mut Build<'_, '_>, node: u32, set: SetIndex, root: u32) {
+fn attach_by_span_id(build: &mut Build<'_, '_>, node: NodeId, set: SetId, root: NodeId) {
     if let Some(parent) = build.tree.parent(root) {
         let child = build.tree.flow(root);
         if deviation(build.tree.flow(node), child) >= deviation(build.tree.flow(parent), child) {
             return;
         }
         build.sets.set_mut(set).spans.retain(|&span| span != parent);
-        build.sets.assigned[parent as usize] = None;
+        build.sets.assigned[parent] = None;
         build.tree.forget_child(parent);
     }
     build.add_system(node, set);
     build.tree.link(root, node, Rule::AttachedBySpanId);
 }
 
-/// By how much `parent` fails to cover `child`, in µs.
+/// By how much `parent` fails to cover `child`, in µs; 0 where it does cover it.
 fn deviation(parent: &Flow, child: &Flow) -> u64 {
     if parent.covers(child) {
         return 0;
@@ -134,16 +133,16 @@ fn deviation(parent: &Flow, child: &Flow) -> u64 {
 }
 
 /// R-PSS-9, R-PSS-10.
-fn attach_by_leafs(build: &mut Build<'_, '_>, node: u32, set: SetIndex) {
+fn attach_by_leafs(build: &mut Build<'_, '_>, node: NodeId, set: SetId) {
     let flow = build.tree.flow(node);
     let key = flow.key();
     let spans = build.sets.set(set);
     let by_syscall = spans.leaf_requests.contains(&key.syscall_request.0)
         || spans.leaf_responses.contains(&key.syscall_response.0);
     let covers_leaf = |id: Text| {
-        spans.leaf_x_request_ids.get(&id).into_iter().flatten().any(|&position| {
-            // Positions are not moved when a span leaves the set.
-            spans.spans.get(position as usize).is_some_and(|&leaf| flow.covers(build.tree.flow(leaf)))
+        spans.leaf_x_request_ids.get(&id).into_iter().flatten().any(|&place| {
+            // The places stay as they were when a span leaves the set.
+            spans.spans.get(place.at()).is_some_and(|&leaf| flow.covers(build.tree.flow(leaf)))
         })
     };
     let rule = if by_syscall {

@@ -3,16 +3,20 @@
 use rustc_hash::FxHashMap;
 
 use crate::{
-    engine::flows::{Flow, Instance, POD},
+    engine::{
+        disjoint,
+        flows::{Flow, Instance, POD},
+        index::{Id, IndexVec, Place},
+    },
     flow::{AgentId, Text},
 };
 
-/// The brothers of client spans, as the places of a list of client spans.
+/// Which client spans are brothers. Spans are named by their places in the list of client spans.
 pub(super) struct Brothers {
     /// Group root of each span.
-    root: Vec<u32>,
+    root: IndexVec<Place, Place>,
     /// Spans of a group in one process, group roots left out, ascending.
-    in_process: FxHashMap<(u32, ProcessKey), Vec<u32>>,
+    in_process: FxHashMap<(Place, ProcessKey), Vec<Place>>,
 }
 
 /// What two spans of one process have in common (R-NODE-5).
@@ -26,8 +30,8 @@ impl Brothers {
     /// Groups the client spans.
     pub(super) fn of(clients: &[&Flow]) -> Self {
         let root = group_roots(clients);
-        let mut in_process: FxHashMap<(u32, ProcessKey), Vec<u32>> = FxHashMap::default();
-        for ((flow, &group), i) in clients.iter().zip(&root).zip(0u32..) {
+        let mut in_process: FxHashMap<(Place, ProcessKey), Vec<Place>> = FxHashMap::default();
+        for (flow, (i, &group)) in clients.iter().zip(root.numbered()) {
             if i != group {
                 for key in process_keys(flow) {
                     in_process.entry((group, key)).or_default().push(i);
@@ -37,10 +41,15 @@ impl Brothers {
         Brothers { root, in_process }
     }
 
-    /// The brothers of span `i` that may be of `parent`'s process, ascending. Those for which `keep` is
-    /// false are not given, now or later.
-    pub(super) fn in_process_of(&mut self, i: u32, parent: &Flow, keep: impl Fn(u32) -> bool) -> Vec<u32> {
-        let group = self.root[i as usize];
+    /// The brothers of span `i` that may be of `parent`'s process, ascending. Those for which `keep` is false
+    /// are removed, and are not returned by later calls either.
+    pub(super) fn in_process_of(
+        &mut self,
+        i: Place,
+        parent: &Flow,
+        keep: impl Fn(Place) -> bool,
+    ) -> Vec<Place> {
+        let group = self.root[i];
         let mut found = Vec::new();
         for key in process_keys(parent) {
             if let Some(spans) = self.in_process.get_mut(&(group, key)) {
@@ -62,41 +71,17 @@ fn process_keys(flow: &Flow) -> impl Iterator<Item = ProcessKey> {
 }
 
 /// Follows each span's pointer to the end, or to the last member of a ring.
-fn group_roots(clients: &[&Flow]) -> Vec<u32> {
+fn group_roots(clients: &[&Flow]) -> IndexVec<Place, Place> {
     let pointers = pointers(clients);
-    let mut root: Vec<Option<u32>> = vec![None; clients.len()];
-    let mut on_path = vec![false; clients.len()];
-    for start in 0..clients.len() {
-        let mut path = Vec::new();
-        let mut at = start;
-        let found = loop {
-            if let Some(known) = root[at] {
-                break known;
-            }
-            if on_path[at] {
-                let ring = path.iter().position(|&p| p == at).unwrap_or(0);
-                break path[ring..].iter().copied().max().unwrap_or(at) as u32;
-            }
-            on_path[at] = true;
-            path.push(at);
-            match pointers[at] {
-                Some(next) if next as usize != at => at = next as usize,
-                _ => break at as u32,
-            }
-        };
-        for at in path {
-            root[at] = Some(found);
-            on_path[at] = false;
-        }
-    }
-    root.into_iter().zip(0u32..).map(|(root, i)| root.unwrap_or(i)).collect()
+    let last = |ring: &[Place]| ring.iter().copied().max().unwrap_or(ring[0]);
+    disjoint::roots(clients.len(), |at| pointers[at], last)
 }
 
-fn pointers(clients: &[&Flow]) -> Vec<Option<u32>> {
-    let mut last_of_trace: FxHashMap<Text, u32> = FxHashMap::default();
-    let mut last_of_request: FxHashMap<u64, u32> = FxHashMap::default();
-    let mut last_answered: FxHashMap<u64, u32> = FxHashMap::default();
-    for (flow, i) in clients.iter().zip(0u32..) {
+fn pointers(clients: &[&Flow]) -> IndexVec<Place, Option<Place>> {
+    let mut last_of_trace: FxHashMap<Text, Place> = FxHashMap::default();
+    let mut last_of_request: FxHashMap<u64, Place> = FxHashMap::default();
+    let mut last_answered: FxHashMap<u64, Place> = FxHashMap::default();
+    for (i, flow) in clients.iter().enumerate().map(|(i, flow)| (Place::of(i), flow)) {
         for id in flow.trace_ids.iter() {
             last_of_trace.insert(id, i);
         }

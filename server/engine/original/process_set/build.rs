@@ -1,10 +1,11 @@
 //! What all steps work on, and how a span joins a set.
 
-use super::sets::{ProcessSets, SetIndex};
+use super::sets::ProcessSets;
 use crate::{
     engine::{
         completed::Resource,
-        flows::{Flow, Instance},
+        flows::{Flow, Flows, Instance},
+        index::{Id, IndexVec, NodeId, Place, SetId},
         tree::Tree,
     },
     flow::{ObservationPoint, Text, Texts},
@@ -13,28 +14,28 @@ use crate::{
 /// What all steps work on.
 pub(super) struct Build<'a, 'b> {
     pub(super) tree: &'b mut Tree<'a>,
-    pub(super) resources: &'b mut [Resource],
+    pub(super) resources: &'b mut IndexVec<NodeId, Resource>,
     pub(super) texts: &'b mut Texts,
     pub(super) sets: ProcessSets,
 }
 
 /// R-NODE-1: the nodes that process span sets are made of, by class, in order.
 pub(super) struct Nodes {
-    pub(super) app: Vec<u32>,
-    pub(super) server: Vec<u32>,
-    pub(super) client: Vec<u32>,
+    pub(super) app: Vec<NodeId>,
+    pub(super) server: Vec<NodeId>,
+    pub(super) client: Vec<NodeId>,
 }
 
 impl Nodes {
-    pub(super) fn of(flows: &[Flow]) -> Self {
+    pub(super) fn of(flows: &Flows) -> Self {
         let mut nodes = Nodes { app: Vec::new(), server: Vec::new(), client: Vec::new() };
-        for (flow, i) in flows.iter().zip(0u32..) {
+        for (node, flow) in flows.numbered() {
             if flow.is_app() {
-                nodes.app.push(i);
+                nodes.app.push(node);
             } else if flow.is_system() && flow.point == ObservationPoint::ServerProcess {
-                nodes.server.push(i);
+                nodes.server.push(node);
             } else if flow.is_system() {
-                nodes.client.push(i);
+                nodes.client.push(node);
             }
         }
         nodes
@@ -43,22 +44,22 @@ impl Nodes {
 
 impl Build<'_, '_> {
     /// R-PSS-1, end: an application span joins.
-    pub(super) fn add_app(&mut self, node: u32, set: SetIndex) {
-        self.sets.assigned[node as usize] = Some(set);
+    pub(super) fn add_app(&mut self, node: NodeId, set: SetId) {
+        self.sets.assigned[node] = Some(set);
         let flow = self.tree.flow(node);
         let set = self.sets.set_mut(set);
         set.spans.push(node);
-        set.memory.service(flow, &mut self.resources[node as usize]);
+        set.memory.service(flow, &mut self.resources[node]);
     }
 
     /// R-PSS-5: a system span joins.
-    pub(super) fn add_system(&mut self, node: u32, set: SetIndex) {
-        self.sets.assigned[node as usize] = Some(set);
+    pub(super) fn add_system(&mut self, node: NodeId, set: SetId) {
+        self.sets.assigned[node] = Some(set);
         let flow = self.tree.flow(node);
         let set = self.sets.set_mut(set);
-        let position = set.spans.len() as u32;
+        let place = Place::of(set.spans.len());
         set.spans.push(node);
-        let resource = &mut self.resources[node as usize];
+        let resource = &mut self.resources[node];
         set.memory.process(flow, resource);
         set.memory.service(flow, resource);
         if flow.point == ObservationPoint::ClientProcess {
@@ -70,7 +71,7 @@ impl Build<'_, '_> {
                 set.leaf_responses.insert(key.syscall_response.0);
             }
             for id in x_request_ids(flow) {
-                set.leaf_x_request_ids.entry(id).or_default().push(position);
+                set.leaf_x_request_ids.entry(id).or_default().push(place);
             }
         }
         set.trace_ids.extend(flow.trace_ids.iter());

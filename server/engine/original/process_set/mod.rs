@@ -19,12 +19,20 @@ mod system;
 use self::build::{Build, Nodes};
 pub(super) use self::sets::ProcessSets;
 use crate::{
-    engine::{completed::Resource, tree::Tree},
+    engine::{
+        completed::Resource,
+        index::{IndexVec, NodeId},
+        tree::Tree,
+    },
     flow::Texts,
 };
 
 /// Builds the sets of all nodes, and links within them.
-pub(super) fn build(tree: &mut Tree<'_>, resources: &mut [Resource], texts: &mut Texts) -> ProcessSets {
+pub(super) fn build(
+    tree: &mut Tree<'_>,
+    resources: &mut IndexVec<NodeId, Resource>,
+    texts: &mut Texts,
+) -> ProcessSets {
     let sets = ProcessSets::new(tree.flows.len());
     let mut build = Build { tree, resources, texts, sets };
     let nodes = Nodes::of(build.tree.flows);

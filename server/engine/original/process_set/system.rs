@@ -1,16 +1,16 @@
-//! System spans without application spans (algorithm 6.4): a server span opens a set, and client spans
-//! join the server span whose request they serve.
+//! System spans without application spans (algorithm 6.4): a server span opens a set, and client spans join
+//! the server span for whose request they were made.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     brothers::Brothers,
     build::{Build, Nodes},
-    sets::SetIndex,
 };
 use crate::{
     engine::{
         flows::{Flow, Instance},
+        index::{Id, ListId, NodeId, Place, SetId},
         rule::Rule,
     },
     flow::{AgentId, ObservationPoint},
@@ -30,7 +30,7 @@ pub(super) fn group(build: &mut Build<'_, '_>, nodes: &Nodes) {
 }
 
 /// R-PSS-11.
-fn open_sets(build: &mut Build<'_, '_>, servers: &[u32], first: &mut FirstInstances) {
+fn open_sets(build: &mut Build<'_, '_>, servers: &[NodeId], first: &mut FirstInstances) {
     for &node in servers {
         if build.sets.assigned(node).is_some() {
             continue;
@@ -50,7 +50,7 @@ fn open_sets(build: &mut Build<'_, '_>, servers: &[u32], first: &mut FirstInstan
 }
 
 /// R-PSS-17.
-fn open_leftover_sets(build: &mut Build<'_, '_>, clients: &[u32], first: &mut FirstInstances) {
+fn open_leftover_sets(build: &mut Build<'_, '_>, clients: &[NodeId], first: &mut FirstInstances) {
     for &node in clients {
         if build.sets.assigned(node).is_some() {
             continue;
@@ -61,8 +61,7 @@ fn open_leftover_sets(build: &mut Build<'_, '_>, clients: &[u32], first: &mut Fi
             first.insert(flow.uid(), instance);
             instance
         } else {
-            let n =
-                candidate_list(build, flow, first).map_or(0, |at| build.sets.lists[at as usize].1.len()) + 1;
+            let n = candidate_list(build, flow, first).map_or(0, |at| build.sets.lists[at].1.len()) + 1;
             build.numbered_key(instance, n)
         };
         let set = build.sets.append(instance, key);
@@ -70,17 +69,18 @@ fn open_leftover_sets(build: &mut Build<'_, '_>, clients: &[u32], first: &mut Fi
     }
 }
 
-/// The list of sets in which a client span may find its server span: `PM` of its process, else of its instance.
-fn candidate_list(build: &Build<'_, '_>, flow: &Flow, first: &FirstInstances) -> Option<u32> {
+/// The list of sets in which a client span may find its server span: `PM` of its process, else of its
+/// instance.
+fn candidate_list(build: &Build<'_, '_>, flow: &Flow, first: &FirstInstances) -> Option<ListId> {
     let of_process = first.get(&flow.uid()).and_then(|instance| build.sets.list_of.get(instance));
     of_process.or_else(|| build.sets.list_of.get(&flow.instance())).copied()
 }
 
-/// R-PSS-13 to -16.
-fn join_sets(build: &mut Build<'_, '_>, clients: &[u32], first: &FirstInstances) {
-    let mut servers: FxHashMap<u32, Servers> = FxHashMap::default();
+/// R-PSS-13, R-PSS-14, R-PSS-15, R-PSS-16.
+fn join_sets(build: &mut Build<'_, '_>, clients: &[NodeId], first: &FirstInstances) {
+    let mut servers: FxHashMap<ListId, Servers> = FxHashMap::default();
     let mut brothers = Brothers::of(&clients.iter().map(|&node| build.tree.flow(node)).collect::<Vec<_>>());
-    for (&node, i) in clients.iter().zip(0u32..) {
+    for (i, &node) in clients.iter().enumerate() {
         if build.sets.assigned(node).is_some() {
             continue;
         }
@@ -98,9 +98,9 @@ fn join_sets(build: &mut Build<'_, '_>, clients: &[u32], first: &FirstInstances)
             build.add_system(node, set);
             build.tree.link(node, parent, rule);
             let flow = build.tree.flow(parent);
-            let free = |j: u32| build.tree.parent(clients[j as usize]).is_none();
-            for j in brothers.in_process_of(i, flow, free) {
-                let brother = clients[j as usize];
+            let free = |j: Place| build.tree.parent(clients[j.at()]).is_none();
+            for j in brothers.in_process_of(Place::of(i), flow, free) {
+                let brother = clients[j.at()];
                 let span = build.tree.flow(brother);
                 if brother != node && flow.same_process(span) && flow.covers_or_lost(span) {
                     build.add_system(brother, set);
@@ -119,26 +119,26 @@ fn join_sets(build: &mut Build<'_, '_>, clients: &[u32], first: &FirstInstances)
     }
 }
 
-/// The server spans of a list of sets. Sets gain client spans while they are read, but no server spans.
+/// The server spans of a list of sets. They stay the same while client spans join the sets.
 struct Servers {
     /// Sets with one server span: its start, the place of the set, the set, the span. Latest start first.
-    single: Vec<(i64, usize, SetIndex, u32)>,
+    single: Vec<(i64, usize, SetId, NodeId)>,
     /// Sets with several: place, set, spans.
-    several: Vec<(usize, SetIndex, Vec<u32>)>,
+    several: Vec<(usize, SetId, Vec<NodeId>)>,
 }
 
 /// A candidate of one set; the place of the set breaks ties.
-type Candidate = (i64, usize, u32);
+type Candidate = (i64, usize, NodeId);
 
 impl Servers {
-    fn of(build: &Build<'_, '_>, list: u32) -> Self {
+    fn of(build: &Build<'_, '_>, list: ListId) -> Self {
         let mut servers = Servers { single: Vec::new(), several: Vec::new() };
-        for (place, &set) in build.sets.lists[list as usize].1.iter().enumerate() {
-            let is_server = |node: &u32| {
+        for (place, &set) in build.sets.lists[list].1.iter().enumerate() {
+            let is_server = |node: &NodeId| {
                 let flow = build.tree.flow(*node);
                 flow.is_system() && flow.point == ObservationPoint::ServerProcess
             };
-            let spans: Vec<u32> = build.sets.set(set).spans.iter().copied().filter(is_server).collect();
+            let spans: Vec<NodeId> = build.sets.set(set).spans.iter().copied().filter(is_server).collect();
             match spans[..] {
                 [] => {}
                 [one] => servers.single.push((build.tree.flow(one).key().start_us, place, set, one)),
@@ -150,7 +150,7 @@ impl Servers {
     }
 
     /// R-PSS-13a.
-    fn parent(&self, build: &Build<'_, '_>, client: &Flow) -> Option<u32> {
+    fn parent(&self, build: &Build<'_, '_>, client: &Flow) -> Option<NodeId> {
         self.latest(
             build,
             client,
@@ -171,7 +171,7 @@ impl Servers {
     }
 
     /// R-PSS-14.
-    fn preceding_parent(&self, build: &Build<'_, '_>, client: &Flow) -> Option<u32> {
+    fn preceding_parent(&self, build: &Build<'_, '_>, client: &Flow) -> Option<NodeId> {
         if client.trace_ids.is_empty() {
             return None;
         }
@@ -195,8 +195,8 @@ impl Servers {
         build: &Build<'_, '_>,
         client: &Flow,
         qualifies: impl Fn(&Flow) -> bool,
-        matches: impl Fn(SetIndex, &Flow) -> bool,
-    ) -> Option<u32> {
+        matches: impl Fn(SetId, &Flow) -> bool,
+    ) -> Option<NodeId> {
         let from = self.single.partition_point(|&(start, ..)| start > client.key().start_us);
         let one = self.single[from..].iter().find(|&&(_, _, set, node)| {
             let server = build.tree.flow(node);
@@ -222,16 +222,16 @@ impl Servers {
     }
 
     /// R-PSS-13b: the server end of a unix socket whose client end encloses it.
-    fn child(&self, build: &Build<'_, '_>, client: &Flow) -> Option<u32> {
-        let is_open = |node: u32| {
+    fn child(&self, build: &Build<'_, '_>, client: &Flow) -> Option<NodeId> {
+        let is_open = |node: NodeId| {
             build.tree.flow(node).row.server_port == UNIX_SOCKET && build.tree.parent(node).is_none()
         };
         let qualifies = |server: &Flow| server.same_process(client) && client.covers(server);
-        let matches = |set: SetIndex, server: &Flow| {
+        let matches = |set: SetId, server: &Flow| {
             by_x_request_id(server, client) || by_trace_id(&build.sets.set(set).trace_ids, client)
         };
         let mut best: Option<Candidate> = None;
-        let mut offer = |start: i64, place: usize, node: u32| {
+        let mut offer = |start: i64, place: usize, node: NodeId| {
             if best.is_none_or(|(s, p, _)| (start, place) < (s, p)) {
                 best = Some((start, place, node));
             }
