@@ -72,12 +72,14 @@
 //!
 //! Programs that call the server depend on the contract in `proto/` only, not on this library.
 //!
-//! A program that uses the library may rely on what the example uses: [`completion::complete`] with what it takes and
-//! gives ([`flow`], [`config`], [`engine::Completed`]), [`store::FlowStore`] and its two implementations, and
-//! [`replay::Case`]. While the version begins with 0, a minor version may change them; a patch does not. A new
-//! field of a public struct is such a change, so that `..StoredRow::default()` in a program is a good idea.
+//! A program that uses the library may rely on what the example uses: [`completion::complete`] with what it
+//! takes and gives ([`flow`], [`config`], [`engine::Completed`]), [`store::FlowStore`] and its two
+//! implementations, and [`replay::Case`]. While the version begins with 0, a minor version may change them; a
+//! patch does not. A new field of a public struct is such a change, so that `..StoredRow::default()` in a
+//! program is a good idea.
 //!
-//! All other public items are public for the program, its tests and benchmarks. They may change with every commit.
+//! All other public items are public for the program, its tests and benchmarks. They may change with every
+//! commit.
 //!
 //! `ARCHITECTURE.md` is the map.
 
