@@ -44,7 +44,7 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// A fault of the text of a file.
+    /// An error in the text of a file.
     pub(super) fn file(path: &Path, text: &str, error: &toml::de::Error, problem: String) -> ConfigError {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let last_line = before.rsplit('\n').next().unwrap_or_default();

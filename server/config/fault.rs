@@ -1,4 +1,4 @@
-//! Explains an error of the TOML reader: names the key, and needs no knowledge of this program's types.
+//! Explains an error of the TOML reader in words that name the key and no type of Rust.
 
 use serde_path_to_error::Segment;
 use toml::{Table, Value};
@@ -11,7 +11,7 @@ pub(super) fn explain(
     table: &Table,
 ) -> (String, String) {
     let path = error.path();
-    // lists hold text, so that the default of an element is like one of a text
+    // Lists hold texts, so an element is checked like a key whose default is a text.
     let text = Value::String(String::new());
     let defaults = Value::Table(Table::try_from(Config::default()).unwrap_or_default());
     let root = Value::Table(table.clone());
@@ -57,7 +57,7 @@ fn wrong_value(key: &str, value: &Value, default: &Value, message: &str) -> Stri
         (Value::Table(_), _) => "a table",
     };
     match value {
-        // what stands there may be the password itself
+        // The value may be the password itself.
         _ if key == "store.password" => format!("{expected} is expected"),
         Value::Array(_) => format!("{expected} is expected, not a list"),
         Value::Table(_) => format!("{expected} is expected, not a table"),
@@ -65,7 +65,7 @@ fn wrong_value(key: &str, value: &Value, default: &Value, message: &str) -> Stri
     }
 }
 
-/// A number that its type cannot hold is told like one that its range does not allow.
+/// A number that does not fit its type gets the same words as one outside of its range.
 fn out_of_range(key: &str, number: i64, message: &str) -> String {
     let ranges = Config::default().ranges();
     match ranges.iter().find(|range| range.key == key) {

@@ -31,8 +31,8 @@ pub struct Limits {
     /// Most bytes of spans in one message of a streamed answer, in its protobuf form; a single larger span
     /// gets a message of its own. Default 1048576 (1 MiB).
     pub stream_chunk_bytes: u32,
-    /// Questions of one batch stream that are worked on, or whose answer the caller has not read yet. The next
-    /// one is read when there are fewer. Default 16.
+    /// Questions of one batch stream that are worked on, or whose answer the caller has not read yet. The
+    /// next one is read when there are fewer. Default 16.
     pub batch_in_flight: u32,
     /// Longest time that a stream waits for its caller to read, in ms; then the stream is cut. Default 30000.
     pub stream_stall_ms: u32,

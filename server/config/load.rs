@@ -8,7 +8,7 @@ use toml::Table;
 use super::{environment, error::ConfigError, fault, tables::Config};
 
 impl Config {
-    /// Reads the file, if there is one, and the environment over it. Checks nothing but types: flags may
+    /// Reads the file, if there is one, and the environment over it. Checks types only, because flags may
     /// still change values; [`Config::check`] comes last.
     pub fn load(
         file: Option<&Path>,
@@ -19,7 +19,7 @@ impl Config {
             None => Table::new(),
         };
         environment::overlay(&mut table, environment)?;
-        // The file and each variable have been tried on their own: this cannot fail any more.
+        // The file and each variable have been read before, so this does not fail.
         Config::deserialize(table)
             .map_err(|e| ConfigError::Value { key: "config".to_owned(), problem: fault::one_line(&e) })
     }
@@ -30,7 +30,7 @@ fn read(path: &Path) -> Result<Table, ConfigError> {
         fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let fault = |e: toml::de::Error, problem: String| ConfigError::file(path, &text, &e, problem);
     let table = toml::from_str(&text).map_err(|e| fault(e.clone(), fault::one_line(&e)))?;
-    // From the text again: these errors know their place in the file.
+    // From the text again: these errors have a place in the file.
     let read = toml::Deserializer::parse(&text).map_err(|e| fault(e.clone(), fault::one_line(&e)))?;
     serde_path_to_error::deserialize::<_, Config>(read).map_err(|e| {
         let (key, problem) = fault::explain(&e, &table);

@@ -13,8 +13,9 @@ use super::{
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
-    /// Address and port of both doors. Default `127.0.0.1:20418`, with the port of the original service. There
-    /// is neither TLS nor authentication, so an address that other machines reach must be configured explicitly.
+    /// Address and port of both doors. Default `127.0.0.1:20418`, with the port of the original service.
+    /// There is neither TLS nor authentication, so an address that other machines reach must be configured
+    /// explicitly.
     pub listen: String,
     /// Name of the region whose flow log this is: `_querier_region` of stored spans. Default empty.
     pub region_name: String,
@@ -47,8 +48,9 @@ impl Default for Server {
 }
 
 impl Server {
-    /// Checks ranges, and that `listen` has the form of an address or a host's name, and a port. Whether the name
-    /// can be resolved is found out when the server starts: a configuration can be checked on another machine.
+    /// Checks ranges, and that `listen` has the form of an address or a host's name, and a port. Whether the
+    /// name can be resolved is found out when the server starts: a configuration can be checked on another
+    /// machine.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         self.check_ranges()?;
         let named = || {

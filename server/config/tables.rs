@@ -43,7 +43,7 @@ impl Config {
     pub fn print(&self) -> String {
         let mut shown = self.clone();
         let secret = !shown.store.password.expose().is_empty();
-        // Not the stars that it would show as: a printed configuration can be used as a file.
+        // Not as `***`: a printed configuration can be used as a file.
         shown.store.password = Password::default();
         shown.store.url = without_credentials(&shown.store.url);
         let text = toml::to_string(&shown).unwrap_or_default();

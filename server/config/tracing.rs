@@ -14,13 +14,13 @@ pub const MAX_TOLERANCE_US: i64 = 4_000_000_000_000_000;
 pub struct Tracing {
     /// Most rows of one search query. At least 1.
     pub l7_tracing_limit: u32,
-    /// Search rounds of a request that does not say. At least 1.
+    /// Search rounds of a request that does not set `max_iteration`. At least 1.
     pub max_iteration: u32,
-    /// Time tolerance of network-span matching of a request that does not say, in µs. At least 1.
+    /// Time tolerance when network spans are matched, in µs, if the request does not set it. At least 1.
     pub network_delay_us: i64,
-    /// Largest clock offset between hosts of a request that does not say, in µs. At least 1.
+    /// Largest clock offset between hosts, in µs, if the request does not set it. At least 1.
     pub host_clock_offset_us: i64,
-    /// Follow rows of other trace ids than the request's (R-SEARCH-5, R-SEARCH-11).
+    /// Whether the search follows rows with other trace ids than the request's (R-SEARCH-5, R-SEARCH-11).
     pub allow_multiple_trace_ids_in_tracing_result: bool,
     /// Keys that the search follows. Empty means trace_id, syscall, tcp_seq, x_request_id; dns is opt-in.
     pub tracing_source: Vec<TracingSource>,
@@ -34,11 +34,11 @@ pub struct Tracing {
     pub max_rows: u32,
     /// Most `related_ids` of one span; further ones are cut, and the answer says so. 0 for none.
     pub max_related_ids: u32,
-    /// How much later than the request's own spans a row may end that shares a key with a row of the trace,
-    /// in seconds: a gateway may outlast its caller. Costs one question more. 0 turns it off; not used in
+    /// How many seconds after the request's own spans a row may end that shares a key with a row of the
+    /// trace: a gateway may end later than its caller. Costs one more query. 0 turns it off; not used in
     /// compatibility mode.
     pub late_span_margin_s: u32,
-    /// What becomes of a request span that the flow log holds too (same trace id and span id).
+    /// What happens to a request span that is also in the flow log (same trace id and span id).
     pub app_span_duplicates: AppSpanDuplicates,
 }
 
@@ -119,7 +119,7 @@ pub enum ConnectionStrategy {
     SysSpanSToCViaTraceId,
 }
 
-/// What becomes of a request span that the flow log holds too.
+/// What happens to a request span that is also in the flow log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppSpanDuplicates {
@@ -129,7 +129,7 @@ pub enum AppSpanDuplicates {
     Keep,
 }
 
-/// Whether the answer is the original's.
+/// Whether answers are those of the original service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Compatibility {

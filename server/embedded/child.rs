@@ -26,8 +26,8 @@ pub fn child_main(config: &Path) -> ExitCode {
     let fault = match outcome {
         Ok(()) => {
             if let Some(dir) = std::env::var_os(TEMPORARY_VARIABLE) {
-                // The parent does this too, unless it was killed. After a fault it reads the log first, so the
-                // directory stays.
+                // The parent does this too, unless it was killed. After a fault it reads the log first, so
+                // the directory stays.
                 let _ = fs::remove_dir_all(dir);
             }
             return ExitCode::SUCCESS;

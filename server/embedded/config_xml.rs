@@ -1,5 +1,5 @@
-//! The configuration of the embedded server: two files, because the engine silently ignores users and profiles
-//! in the first one.
+//! The configuration of the embedded server: two files, because the engine silently ignores users and
+//! profiles in the first one.
 
 use std::{
     fmt::Write as _,
@@ -9,7 +9,8 @@ use std::{
 
 use super::options::User;
 
-/// Writes both files for a server on `data_dir` into `run_dir`, both absolute. Returns the file to start with.
+/// Writes both files for a server on `data_dir` into `run_dir`, both absolute. Returns the file to start
+/// with.
 pub(super) fn write(
     data_dir: &Path,
     run_dir: &Path,
@@ -27,9 +28,9 @@ pub(super) fn write(
     Ok(config)
 }
 
-/// `log-level` stands outside of `logger`, because the engine ignores the level inside and would log everything.
-/// The ports are on loopback only: the session that keeps the server running logs in as the user `default`, which
-/// therefore cannot have a password.
+/// `log-level` stands outside of `logger`, because the engine ignores the level inside and would log
+/// everything. The ports are on loopback only: the session that keeps the server running logs in as the user
+/// `default`, which therefore cannot have a password.
 fn server_xml(data_dir: &Path, run_dir: &Path, http_port: u16, tcp_port: u16) -> String {
     let path = |dir: &Path, name: &str| escape(&dir.join(name).to_string_lossy());
     format!(

@@ -6,8 +6,8 @@ use std::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-/// Removes the contents of a directory except for the directory `kept` somewhere in it. What cannot be removed
-/// stays.
+/// Removes the contents of a directory except for the directory `kept` somewhere in it. What cannot be
+/// removed stays.
 pub(super) fn clear_but(directory: &Path, kept: &Path) {
     if directory == kept {
         return;

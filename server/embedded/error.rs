@@ -29,17 +29,20 @@ pub enum EmbeddedError {
     /// Another server runs on the data directory.
     #[error("the data directory {} is in use by another server", .0.display())]
     DirectoryInUse(PathBuf),
-    /// Both ports are given, and the same.
+    /// Both ports are given, and are equal.
     #[error("HTTP and the native protocol cannot both be on port {0}")]
     SamePort(u16),
     /// The child ended instead of answering.
-    #[error("the embedded ClickHouse ended at start with {how}{}; its last log lines: {}", place(.logs), or_none(.words))]
+    #[error(
+        "the embedded ClickHouse ended at start with {how}{}; its last log lines: {}",
+        place(.logs), or_none(.words)
+    )]
     EndedEarly {
         /// Exit code or signal.
         how: String,
-        /// The last lines that it logged.
+        /// Its last log lines.
         words: String,
-        /// The directory of its logs; `None` where it went with a temporary directory.
+        /// The directory of its logs; `None` if it was removed with a temporary directory.
         logs: Option<PathBuf>,
     },
     /// The child did not answer in time.
@@ -48,9 +51,9 @@ pub enum EmbeddedError {
         START_TIMEOUT.as_secs(), place(.logs), or_none(.words)
     )]
     NotReady {
-        /// The last lines that it logged.
+        /// Its last log lines.
         words: String,
-        /// The directory of its logs; `None` where it went with a temporary directory.
+        /// The directory of its logs; `None` if it was removed with a temporary directory.
         logs: Option<PathBuf>,
     },
 }

@@ -68,8 +68,8 @@ fn how_to_get(package: &str, looked_in: &[PathBuf]) -> String {
     )
 }
 
-/// The script gets the folder, because a copy elsewhere would not be found before this one. A file that somebody
-/// put outside of `node_modules` must not be overwritten.
+/// The script gets the folder, because a copy elsewhere would not be found before this one. A file that
+/// somebody put outside of `node_modules` must not be overwritten.
 fn how_to_replace(path: &Path, why: &str) -> String {
     let folder = path.ancestors().find(|folder| folder.ends_with("node_modules")).and_then(Path::parent);
     let remedy = match folder {

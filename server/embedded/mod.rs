@@ -3,8 +3,8 @@
 //!
 //! The engine is `libchdb.so`. It is loaded in a child process, not in the service, because the library takes
 //! over signal handlers, starts threads and keeps gigabytes of global state. The child is this very program
-//! under a hidden subcommand. It runs as long as its standard input is open: however the parent ends, the pipe
-//! closes and the child shuts down.
+//! under a hidden subcommand. It runs as long as its standard input is open: however the parent ends, the
+//! pipe closes and the child shuts down.
 //!
 //! | file | holds |
 //! |---|---|

@@ -8,8 +8,8 @@ pub struct Options {
     /// This program: the file that knows the subcommand of the child. In a test that is not
     /// `current_exe()`.
     pub executable: PathBuf,
-    /// Directory of data, configuration and logs, created if it does not exist. `None` is a temporary directory,
-    /// removed when the child ends.
+    /// Directory of data, configuration and logs, created if it does not exist. `None` is a temporary
+    /// directory, removed when the child ends.
     pub data_dir: Option<PathBuf>,
     /// Port of HTTP on 127.0.0.1. `None` is a free one.
     pub http_port: Option<u16>,

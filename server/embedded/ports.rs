@@ -19,8 +19,8 @@ impl Ports {
         {
             return Err(EmbeddedError::SamePort(http));
         }
-        // If another ClickHouse listened on a given port, it would answer our pings in place of the child. All
-        // listeners are kept until both ports are known, so that no free port is one of the given ones.
+        // If another ClickHouse listened on a given port, it would answer our pings in place of the child.
+        // All listeners are kept until both ports are known, so that no free port is one of the given ones.
         let http = options.http_port.map(listen).transpose()?;
         let tcp = options.tcp_port.map(listen).transpose()?;
         let (http, tcp) = (http.map_or_else(|| listen(0), Ok)?, tcp.map_or_else(|| listen(0), Ok)?);

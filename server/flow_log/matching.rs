@@ -1,5 +1,6 @@
 //! Which rows answer a question of the search, without ClickHouse. The flow log in memory and the replay of
-//! recorded cases both use it, so that there is one reading of what a question means beside the SQL of the store.
+//! recorded cases both use it, so that there is one reading of what a question means beside the SQL of the
+//! store.
 
 use rustc_hash::FxHashSet;
 

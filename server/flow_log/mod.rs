@@ -8,7 +8,7 @@
 //! | [`matching`] | which rows answer a question of the search |
 //! | [`writer`] | [`FlowWriter`]: writes rows and names to a ClickHouse |
 //! | `physical_row` | the columns that a row is written to |
-//! | `new_names` | the names that rows bring along |
+//! | `new_names` | the names that are in rows |
 //! | [`ddl`] | the schema |
 
 pub mod ddl;

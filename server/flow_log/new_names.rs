@@ -1,4 +1,4 @@
-//! The names that rows bring along, as rows of the tables under the dictionaries.
+//! The names that are in rows, as rows of the tables under the dictionaries.
 
 use std::collections::BTreeMap;
 

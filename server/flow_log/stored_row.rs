@@ -15,8 +15,8 @@ use crate::flow::{
 /// dictionaries (`subnet_*`, `auto_instance_*`, `auto_service_*`, `gprocess_*`, `capture_network_type`).
 /// Suffix `_0` is the client's end, `_1` the server's.
 ///
-/// Reads sparse JSON: what is left out is `""`, 0 or null, and keys that are no field are ignored,
-/// since recorded rows carry columns that no completion reads.
+/// Reads sparse JSON: a column that is left out is `""`, 0 or null. Unknown keys are ignored, since recorded
+/// rows have columns that no completion reads.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 #[allow(missing_docs)] // the fields are the columns; data-model section 3 explains each
@@ -147,7 +147,7 @@ impl StoredRow {
         }
     }
 
-    /// The row as an answer reads it, with the names that it carries itself.
+    /// The row as an answer reads it, with the names that are in the row itself.
     pub fn flow_row(&self, texts: &mut Texts) -> FlowRow {
         FlowRow {
             key: self.key_row(texts),
@@ -180,9 +180,9 @@ impl StoredRow {
         }
     }
 
-    /// Sets the instance and service of each end to what a reader of DeepFlow's tables sees: where the type is 0
-    /// or 255 there is no resource, so that the id is that of the subnet and the name is the address. Recorded
-    /// rows may have other values; after this, every store gives the same for the row.
+    /// Sets the instance and service of each end to what a reader of DeepFlow's tables sees: where the type
+    /// is 0 or 255 there is no resource, so that the id is that of the subnet and the name is the address.
+    /// Recorded rows may have other values; after this, every store gives the same for the row.
     pub fn resolve_bare_addresses(&mut self) {
         let ips = [self.ip_text(0), self.ip_text(1)];
         let [ip_0, ip_1] = &ips;

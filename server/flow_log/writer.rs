@@ -1,5 +1,5 @@
-//! Writes rows and names into a flow log with the schema of [`ddl`]: for the demo, tests and benchmarks. Nothing
-//! that serves requests writes.
+//! Writes rows and names into a flow log with the schema of [`ddl`]: for the demo, tests and benchmarks.
+//! Nothing that serves requests writes.
 
 use ::clickhouse::{Client, Row};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::{
     store::{StoreError, clickhouse},
 };
 
-/// Writes into one flow log and the names beside it.
+/// Writes to one flow log and to its dictionaries of names.
 pub struct FlowWriter {
     client: Client,
     database: String,
@@ -18,7 +18,7 @@ pub struct FlowWriter {
 }
 
 impl FlowWriter {
-    /// A writer to the server and database of the settings. The user needs all rights on both databases.
+    /// A writer for the server and database of the settings. The user needs all rights on both databases.
     pub fn new(settings: &StoreSettings) -> Result<Self, ConfigError> {
         Ok(Self {
             client: clickhouse::client(settings)?,
@@ -27,7 +27,7 @@ impl FlowWriter {
         })
     }
 
-    /// Makes databases, tables, dictionaries and enumerations, where they are not there yet.
+    /// Creates databases, tables, dictionaries and enumerations that do not exist yet.
     pub async fn create_schema(&self) -> Result<(), StoreError> {
         for statement in ddl::statements_of(self.prefix()) {
             self.execute(&statement).await?;
@@ -35,11 +35,11 @@ impl FlowWriter {
         Ok(())
     }
 
-    /// Writes the names that rows carry, then the rows. A reader sees both at once. Where rows have different names for one
-    /// number, the name of the last row counts, also for rows that were written earlier.
+    /// Writes the names that rows carry, then the rows. A reader sees both at once. Where rows have different
+    /// names for one number, the name of the last row counts, also for rows that were written earlier.
     ///
-    /// A reader sees the id of the subnet as the id of an address without a resource (types 0 and 255). So where
-    /// a row has another id for such an address, that id is written as the id of its subnet.
+    /// A reader sees the id of the subnet as the id of an address without a resource (types 0 and 255). So
+    /// where a row has another id for such an address, that id is written as the id of its subnet.
     pub async fn write(&self, rows: &[StoredRow]) -> Result<(), StoreError> {
         self.write_names(rows).await?;
         // Without the check of the columns: the table has many that we leave out.

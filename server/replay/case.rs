@@ -332,8 +332,8 @@ fn span(span: &AppSpan) -> Value {
     })
 }
 
-/// Reads a question. Its form is checked as a door checks it, without the limits on its size: those of the recorder
-/// have been checked.
+/// Reads a question. Its form is checked as a door checks it, without the limits on its size: those of the
+/// recorder have been checked.
 fn read_request(request: &Value, tracing: &Tracing) -> Result<CompletionRequest, CaseError> {
     let limits = Limits {
         max_app_spans: u32::MAX,

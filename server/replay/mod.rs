@@ -1,5 +1,5 @@
-//! A completion as a file: recorded with everything that the flow log gave, and run again without the flow log.
-//! A report of a broken trace is such a file, and becomes a test unchanged (`tests/cases`).
+//! A completion as a file: recorded with everything that the flow log gave, and run again without the flow
+//! log. A report of a broken trace is such a file, and becomes a test unchanged (`tests/cases`).
 //!
 //! ```text
 //! record:  question ─► search and engine ─► RecordingStore ─► flow log          = Case, with the answer

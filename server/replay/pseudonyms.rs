@@ -5,8 +5,8 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-/// What a text is; its pseudonym says so. A text that is several of these counts as the first of them: trace ids
-/// must keep their order.
+/// What a text is; its pseudonym says so. A text that is several of these counts as the first of them: trace
+/// ids must keep their order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(super) enum Class {
     Trace,
@@ -76,9 +76,9 @@ fn names_nobody(address: IpAddr) -> bool {
     address.is_unspecified() || address.is_loopback()
 }
 
-/// Of span ids only those of so many characters name spans of the answer.
+/// Only span ids of at least so many characters are used in the ids of spans of the answer.
 const LONG: usize = 16;
-/// Of texts with more characters only these are compared.
+/// The engine compares only so many characters of a text.
 const VERY_LONG: usize = 1024;
 
 /// The first 1024 characters of a text that has more.
@@ -116,7 +116,7 @@ impl Pseudonyms {
         Pseudonyms(seen.into_iter().map(pseudonym).collect())
     }
 
-    /// The pseudonym of a text; a text that needs none is its own.
+    /// The pseudonym of a text; the text itself if it needs none.
     pub(super) fn of(&self, text: &str) -> String {
         let Some(pseudonym) = self.0.get(text) else { return text.to_owned() };
         match first_1024(text) {

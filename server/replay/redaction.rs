@@ -1,16 +1,21 @@
-//! Replaces what identifies somebody by pseudonyms, so that a case can be given to others.
+//! Replaces texts that identify somebody by pseudonyms, so that a case can be given to others.
 //!
 //! Replaced are trace, span and X-Request-IDs; names of services, instances, processes, subnets, networks
 //! and regions; resources, endpoints, domains and names of spans; exceptions, results and business codes;
 //! addresses. Request types, protocols and versions are replaced where they are not the usual short ones.
 //! Kept are numbers: times, row and flow ids, sequence numbers, syscall trace ids, request ids, ports,
-//! process ids, ids and types of agents and resources, response codes.
+//! process ids, ids and types of agents and resources, response codes. Observation points are kept too.
 //!
-//! What the engine can see of a text stays: equal texts stay equal and different ones different, in all
-//! fields alike; the empty text stays empty; trace ids that are joined with commas stay joined, and keep
-//! their order; trace and span ids of 16 characters or more stay so long (such span ids name spans of the
-//! answer), and of texts of more than 1024 characters those that share the first 1024 do so afterwards too.
-//! The unspecified and loopback addresses stay, since they name nobody.
+//! The tree must not change, so everything stays that the engine looks at:
+//!
+//! - Equal texts stay equal and different texts different, also in different fields. The empty text stays
+//!   empty.
+//! - Trace ids that are joined with commas stay joined, and keep their order.
+//! - Trace and span ids of 16 characters or more keep at least 16: ids of spans in the answer are made of
+//!   such span ids.
+//! - Texts of more than 1024 characters that begin with the same 1024 characters still do.
+//!
+//! The unspecified and loopback addresses stay, since they identify nobody.
 
 use std::collections::BTreeMap;
 
@@ -57,8 +62,9 @@ pub(super) fn with_pseudonyms(case: &Case) -> Case {
     case
 }
 
-/// Shows each text of a case that is redacted, always in the same order. Every struct is taken apart completely:
-/// the compiler asks about each new field, which would otherwise stay readable in a redacted file.
+/// Shows each text of a case that is redacted, always in the same order. Every struct is taken apart
+/// completely: the compiler asks about each new field, which would otherwise stay readable in a redacted
+/// file.
 fn visit(case: &mut Case, see: &mut impl FnMut(Class, &mut String)) {
     let Case { redacted: _, region, tracing: _, request, answer: _, answers, fetched: _, rows } = case;
     see(Class::Name, region);
@@ -254,7 +260,8 @@ fn visit_row(row: &mut CaseRow, see: &mut impl FnMut(Class, &mut String)) {
     }
 }
 
-/// A pseudonym is none of these, so that it is seen as often as its text.
+/// Whether a text is the usual name of a protocol, which is kept. A pseudonym never is, so that both visits
+/// of a case see the same texts.
 fn is_protocol(text: &str) -> bool {
     (0..=u8::MAX).any(|number| ddl::l7_protocol_name(number) == Some(text))
 }
@@ -279,7 +286,7 @@ mod tests {
         assert!(is_protocol("HTTP") && is_protocol("MySQL") && !is_protocol("AcmeBank"));
     }
 
-    /// Nothing of a row in which every text says something is left, apart from what is kept on purpose.
+    /// A row in which every column of text has a secret keeps none of them.
     #[test]
     fn no_text_of_a_row_stays() {
         let row = serde_json::to_value(StoredRow::default()).unwrap();

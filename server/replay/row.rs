@@ -1,5 +1,5 @@
-//! Rows of a case. Each can be read as a [`StoredRow`]. What a store may give that a [`StoredRow`] cannot hold is
-//! kept beside it, so that nothing of what the engine saw is lost.
+//! Rows of a case. Each can be read as a [`StoredRow`]. What a store may give that a [`StoredRow`] cannot
+//! hold is kept beside it, so that nothing of what the engine saw is lost.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -275,7 +275,8 @@ impl Searchable for CaseRow {
         &self.stored
     }
 
-    /// Two trace ids of a row may have come joined, or one may hold the comma itself: nobody knows any more.
+    /// A text with a comma may be two trace ids that were joined, or one trace id with a comma. The file does
+    /// not tell, so both are tried.
     fn carries(&self, is_wanted: impl Fn(&str) -> bool) -> bool {
         let StoredRow { trace_id, _trace_id_2, .. } = &self.stored;
         is_wanted(trace_id) || is_wanted(_trace_id_2) || trace_id.split(", ").any(is_wanted)

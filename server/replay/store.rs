@@ -15,8 +15,8 @@ use crate::{
     store::{FlowStore, Page, ReadContext, StoreError},
 };
 
-/// The flow log of a case. It answers a recorded question as it was answered then. Any other question (the search
-/// may have changed since) it answers from the rows that it has.
+/// The flow log of a case. It answers a recorded question as it was answered then. Any other question (the
+/// search may have changed since) it answers from the rows that it has.
 pub struct ReplayStore {
     case: Arc<Case>,
     index: FxHashMap<RowName, usize>,

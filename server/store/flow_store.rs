@@ -8,7 +8,7 @@ use crate::{
     search::Question,
 };
 
-/// Reads the flow log. Rows come in the total order (`time`, `_id`); strings go to `texts`.
+/// Reads the flow log. Rows come ordered by (`time`, `_id`); their strings go to `texts`.
 pub trait FlowStore: Send + Sync + 'static {
     /// The rows that answer a question of the search.
     fn search(
@@ -18,7 +18,7 @@ pub trait FlowStore: Send + Sync + 'static {
         texts: &mut Texts,
     ) -> impl Future<Output = Result<Page<KeyRow>, StoreError>> + Send;
 
-    /// The rows with these ids, in full. Ids that are not there are skipped.
+    /// The rows with these ids, in full. Ids without a row are skipped.
     fn fetch(
         &self,
         context: &ReadContext,
@@ -30,12 +30,13 @@ pub trait FlowStore: Send + Sync + 'static {
     fn ping(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
 }
 
-/// For whom a store reads, and within which limits.
+/// Which completion a store reads for, and within which limits.
 #[derive(Clone, Debug)]
 pub struct ReadContext {
     /// Id of the completion; a prefix of the `query_id` of each of its queries.
     pub request_id: String,
-    /// Most rows that a question may return (`l7_tracing_limit`), at least 1. Does not bind [`FlowStore::fetch`].
+    /// Most rows that a question may return (`l7_tracing_limit`), at least 1. Does not limit
+    /// [`FlowStore::fetch`].
     pub limit_rows: u32,
     /// When the caller stops waiting; the store stops reading then.
     pub deadline: Option<tokio::time::Instant>,
@@ -48,7 +49,7 @@ pub struct Page<T> {
     pub rows: Vec<T>,
     /// There were more rows than the limit.
     pub truncated: bool,
-    /// Rows that the store read to find these, 0 where it does not say.
+    /// Rows that the store read to find these; 0 if it does not say.
     pub read_rows: u64,
 }
 

@@ -74,8 +74,8 @@ impl NameDictionary {
         )
     }
 
-    /// The dictionary. It reads its table as the user `default` without a password, as ClickHouse does where no
-    /// user is named.
+    /// The dictionary. It reads its table as the user `default` without a password, as ClickHouse does where
+    /// no user is named.
     pub(super) fn create_dictionary(&self, prefix: &str) -> String {
         let Self { dictionary, table, attribute, .. } = self;
         let (columns, key) = (self.columns(), self.key_names());

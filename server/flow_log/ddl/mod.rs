@@ -6,7 +6,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `statements` | the statements that make the schema |
+//! | `statements` | the statements that create the schema |
 //! | `columns` | the columns of the table |
 //! | `dictionaries` | the dictionaries of names |
 //! | `enumerations` | names of protocols and observation points |

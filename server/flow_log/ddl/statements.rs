@@ -1,4 +1,4 @@
-//! The statements that make the schema.
+//! The statements that create the schema.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use super::{
     enumerations,
 };
 
-/// The statements that make the schema, in order. Each may be run again.
+/// The statements that create the schema, in order. Each may be run again.
 pub fn statements() -> Vec<String> {
     statements_of("")
 }
@@ -41,7 +41,7 @@ pub fn statements_of(prefix: &str) -> Vec<String> {
     statements
 }
 
-/// The statements that make the dictionaries read their tables now.
+/// The statements after which the dictionaries have read their tables again.
 pub fn reload_statements(prefix: &str) -> Vec<String> {
     NAME_DICTIONARIES
         .iter()

@@ -3,12 +3,12 @@
 use super::records::Placed;
 use crate::store::flow_store::Page;
 
-/// What the queries of one question found.
+/// The rows of the queries of one question.
 pub(super) struct Collected<T> {
     pub(super) rows: Vec<Placed<T>>,
     pub(super) read_rows: u64,
     pub(super) queries: usize,
-    /// Rows of the query that found the most: only one query need have more than the limit.
+    /// Rows of the query that found the most. If it found more than the limit, there are more rows.
     pub(super) longest: usize,
 }
 
@@ -48,7 +48,7 @@ mod tests {
         assert_eq!((page.rows, page.truncated), (vec![5, 6, 7], false));
         let page = found(&[5, 7, 4, 6], 2, 2).into_page(3);
         assert_eq!((page.rows, page.truncated), (vec![4, 5, 6], true));
-        // a duplicate that fell to the limit hides a row that was not sent
+        // The duplicate counted towards the limit of the query, so a further row may not have been sent.
         let page = found(&[5, 5, 6], 3, 1).into_page(2);
         assert_eq!((page.rows, page.truncated), (vec![5, 6], true));
     }

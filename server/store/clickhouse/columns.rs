@@ -1,4 +1,4 @@
-//! What the queries select and compare, for the columns that a server happens to have.
+//! What the queries select and compare, for the columns that this server has.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub(super) struct Columns {
     pub(super) flow: Vec<Selected>,
     pub(super) id: String,
     pub(super) time: String,
-    /// Orders rows with the same `time` and `_id`, which are few and mostly the same row twice.
+    /// Order rows with the same `time` and `_id`, which are few, and mostly one row written twice.
     pub(super) ties: Vec<String>,
     /// One or two columns, any of which may hold a trace id.
     pub(super) trace_ids: Vec<String>,
@@ -38,8 +38,8 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    /// For a table with the columns `present`, each with its type, and `dictionaries` that answer. Fails where
-    /// a column is missing that a search needs.
+    /// For a table with the columns `present`, each with its type, and `dictionaries` that answer. Fails
+    /// where a column is missing that a search needs.
     pub(super) fn new(
         table: &str,
         present: &BTreeMap<String, String>,

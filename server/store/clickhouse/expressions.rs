@@ -1,5 +1,5 @@
-//! The expression of every column that we read, for the names that a server happens to have
-//! (data-model sections 4 and 5).
+//! The expression of every column that we read, under the names that this server has (data-model sections 4
+//! and 5).
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(super) struct Selected {
     pub(super) expression: String,
 }
 
-/// Writes expressions for the columns and dictionaries that a server happens to have.
+/// Writes expressions for the columns and dictionaries that this server has.
 pub(super) struct Expressions<'a> {
     /// The table, with its database, for errors.
     pub(super) table: &'a str,
@@ -102,7 +102,7 @@ impl Expressions<'_> {
         let protocol = self.or_zero(L7_PROTOCOL);
         let tap_id = self.or_zero(&["capture_network_type_id", "tap_type"]);
         let protocol_str = match (self.find(&["biz_protocol"]), self.find(&["l7_protocol_str"])) {
-            // an upgrade adds the new column and leaves the old rows in the old one
+            // An upgrade adds the new column, and old rows keep their values in the old one.
             (Some(new), Some(old)) => format!("if({new} != '', {new}, {old})"),
             (Some(one), None) | (None, Some(one)) => one,
             (None, None) => "''".to_owned(),
@@ -188,8 +188,9 @@ impl Expressions<'_> {
         ]
     }
 
-    /// A column of the wire's type, wrapped in `LowCardinality` or not, is taken as it is: the planner pays for
-    /// each of some sixty casts. All else is cast, whatever width a release of DeepFlow gave it.
+    /// Selects an expression as `wire_type`, the type that we read. A column that has this type already, in
+    /// `LowCardinality` or not, is not cast: some sixty casts would cost the server's planner time. All
+    /// others are cast, because releases of DeepFlow differ in the width of columns.
     fn selected(&self, alias: &'static str, wire_type: &str, expression: &str) -> Selected {
         let name = expression.trim_matches('`');
         let is_of_the_type = match self.present.get(name) {
@@ -207,7 +208,7 @@ impl Expressions<'_> {
     }
 }
 
-/// Functions whose result has the wire's type.
+/// Functions, and the type of their result, which needs no cast.
 const MAKERS: [(&str, &str); 6] = [
     ("toUnixTimestamp(", "UInt32"),
     ("toUnixTimestamp64Micro(", "Int64"),

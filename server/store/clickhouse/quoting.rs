@@ -1,4 +1,5 @@
-//! Quotes for names that stand in the text of a query. Values of a caller are never quoted here: they are bound.
+//! Quotes for names that stand in the text of a query. Values of a caller are never quoted here: they are
+//! bound.
 
 /// A quoted name.
 pub(super) fn identifier(name: &str) -> String {

@@ -64,8 +64,8 @@ impl<'a> Statement<'a> {
         statement
     }
 
-    /// The rows that carry one of these keys: one more than `limit`, which tells that there are more. An empty
-    /// list makes no term: ClickHouse has lost rows of an OR with constant terms.
+    /// The rows that carry one of these keys: one more than `limit`, which tells that there are more. An
+    /// empty list makes no term: ClickHouse has lost rows of an OR with constant terms.
     pub(super) fn by_association(
         table: &str,
         columns: &Columns,

@@ -27,8 +27,8 @@ use crate::{
 /// Longest wait for the answer to a ping.
 const PING_TIME: Duration = Duration::from_secs(2);
 
-/// Reads `l7_flow_log` of one ClickHouse. Connects at the first query, not when made: a server that is not
-/// there yet, or not there for a while, costs the queries in between and nothing else.
+/// Reads `l7_flow_log` of one ClickHouse. Connects at the first query, not when it is created. While the
+/// server cannot be reached, queries fail; they work again as soon as it can be reached.
 pub struct ClickHouseStore {
     reader: Reader,
     schema: SchemaSource,
@@ -83,8 +83,8 @@ impl ClickHouseStore {
         Ok(found.into_page(limit))
     }
 
-    /// Runs one query and adds its rows to `found`. When it fails for what may be a change of the schema, and
-    /// the schema has changed, the query is made anew and run once more.
+    /// Runs one query and adds its rows to `found`. If it fails, a changed schema may be the cause, and the
+    /// schema has changed, the query is written for the new schema and run once more.
     async fn read<'q, T: Recorded>(
         &self,
         context: &ReadContext,
@@ -104,7 +104,7 @@ impl ClickHouseStore {
                 let again = self.read_once(context, &statement(&schema), found, texts).await;
                 again.map_err(|failure| failure.error)
             }
-            // says which column or table it is
+            // This error names the column or table.
             Err(error @ StoreError::Schema(_)) => Err(error),
             Ok(None) | Err(_) => Err(failure.error),
         }
@@ -142,7 +142,7 @@ impl FlowStore for ClickHouseStore {
         };
         let answer = async {
             match question {
-                // would match every row without a second trace id
+                // The empty text would match every row without a second trace id.
                 Question::Entry { trace_id, .. } if trace_id.is_empty() => Ok(Page::default()),
                 Question::Entry { trace_id, .. } => {
                     let mut found = Collected::default();
@@ -213,7 +213,8 @@ fn without_empty(texts: &[String]) -> Cow<'_, [String]> {
     }
 }
 
-/// Covers the waits that no query is part of, such as that for another task's look at the schema.
+/// Ends work at the deadline. A query has a time limit of its own; the wait for another task's lookup of the
+/// schema has none.
 async fn in_time<T>(
     context: &ReadContext,
     work: impl Future<Output = Result<T, StoreError>> + Send,
