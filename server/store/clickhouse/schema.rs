@@ -188,7 +188,7 @@ impl SchemaSource {
             tracing::warn!(
                 database = %self.tag_database,
                 dictionaries = %names.join(", "),
-                "dictionaries are missing or cannot be read; the names that they hold stay empty"
+                "dictionaries missing or unreadable; the names that they hold stay empty"
             );
         }
         state.reported = missing;
