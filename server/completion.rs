@@ -142,7 +142,7 @@ struct Fetched {
     read_rows: u64,
 }
 
-/// Fetches the rows that were found, in one query; none where nothing was found.
+/// R-SEARCH-15: fetches the rows that were found, in one query; none where nothing was found.
 async fn fetch<S: FlowStore>(
     store: &S,
     context: &ReadContext,

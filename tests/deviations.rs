@@ -85,6 +85,27 @@ fn b15_related_ids_are_bounded_and_the_answer_says_so() {
     assert_eq!(cut.description, "related_ids of 21 spans were cut (tracing.max_related_ids: 5)");
 }
 
+#[test]
+fn b17_an_unknown_request_id_conflicts_with_no_number() {
+    let capture = |n: u64, trace_id: &str, request_id: Option<u64>| StoredRow {
+        trace_id: trace_id.to_owned(),
+        request_id,
+        req_tcp_seq: 100,
+        resp_tcp_seq: 200,
+        ..row(n, "c", n as u16, 10, 60)
+    };
+    let spans = [app("x", "", SpanKind::Client, 0, 100)];
+    for tracing in [default_mode(), original()] {
+        let found = |other: Option<u64>| {
+            let rows = [capture(1, "t", Some(7)), capture(2, "", other)];
+            tree(&rows, &spans, &tracing).len()
+        };
+        assert_eq!(found(None), 3, "null and a number");
+        assert_eq!(found(Some(7)), 3, "equal numbers");
+        assert_eq!(found(Some(8)), 2, "numbers that differ conflict");
+    }
+}
+
 /// A client span `c` and the server span `s` of one call, and the captures between them.
 fn one_call() -> (Vec<StoredRow>, Vec<AppSpan>) {
     let rows = call(1, 1, 2, "c", 110, 890).to_vec();

@@ -6,7 +6,7 @@ use super::{
     violations::{Violation, Violations},
 };
 use crate::{
-    config::{Limits, Tracing},
+    config::{Limits, MAX_TOLERANCE_US, Tracing},
     flow::{AppSpan, CompletionRequest, SpanKind},
 };
 
@@ -211,10 +211,6 @@ impl Checked {
         }
     }
 }
-
-/// Largest tolerance that is passed on, in µs, about 126 years: a larger one changes nothing, and sums of
-/// times and tolerances stay clear of overflow.
-const MAX_TOLERANCE_US: i64 = 4_000_000_000_000_000;
 
 /// The kinds, as messages list them.
 pub(super) const KINDS: &str =

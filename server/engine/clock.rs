@@ -84,7 +84,7 @@ impl ClockObserver {
         Some(if range.low.0 > 0 { range.low.1 } else { range.high.1 })
     }
 
-    /// R-CLK-6, R-CLK-7: the corrections that are not 0, by agent.
+    /// R-CLK-6, R-CLK-7, R-CLK-8: the corrections that are not 0, by agent.
     pub(super) fn corrections(&self) -> BTreeMap<AgentId, i64> {
         let mut corrections: BTreeMap<AgentId, i64> = BTreeMap::new();
         for (base, kids) in self.kids.iter().filter(|(agent, _)| !self.ranges.contains_key(agent)) {

@@ -161,7 +161,7 @@ impl Flow {
 /// `auto_instance_type` of a pod.
 pub(super) const POD: u8 = 10;
 
-/// The flows before merging, in the order of R-ROW-3. Request spans are given ids here.
+/// The flows before merging: one list (R-ROW-2) in the order of R-ROW-3. Request spans are given ids here.
 pub(super) fn collect(
     rows: Vec<FlowRow>,
     request: &CompletionRequest,

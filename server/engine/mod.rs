@@ -97,6 +97,7 @@ pub fn complete(
     };
 
     let Assembled { grown, networks, resources, hosts } = assembled;
+    // R-ID-1: spans of the classes that answers show, and all captures of an exchange.
     let mut shown: IndexVec<NodeId, bool> = flows.iter().map(|flow| flow.class() != Class::Other).collect();
     for &member in networks.iter().flat_map(|set| &set.members) {
         shown[member] = true;

@@ -1,4 +1,4 @@
-//! Network span sets: the captures of one exchange (algorithm 7). Each mode puts them in path order in its
+//! Network span sets (R-NET): the captures of one exchange (algorithm 7). Each mode puts them in path order in its
 //! own way.
 
 use super::{

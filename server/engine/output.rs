@@ -41,7 +41,7 @@ pub(super) struct Plan {
     pub(super) host_clock_correction: Vec<(AgentId, i64)>,
 }
 
-/// Plans the answer.
+/// Plans the answer. R-ID-3: a span is told its parent by the parent's id.
 pub(super) fn plan(
     flows: &Flows,
     forest: &Forest,
@@ -130,7 +130,7 @@ impl Plan {
     }
 }
 
-/// Depth-first, roots and siblings by start time, then longest first, then by index.
+/// R-TREE-1: depth-first, roots and siblings by start time, then longest first, then by index.
 fn walk(flows: &Flows, forest: &Forest) -> Vec<NodeId> {
     let mut by_time: Vec<NodeId> = flows.ids().filter(|&node| forest.keep[node]).collect();
     by_time.sort_by_key(|&node| {

@@ -17,7 +17,7 @@ pub(super) fn entry_node(flows: &Flows, request: &CompletionRequest) -> Option<N
     flows.numbered().find(|(_, flow)| flow.request == Some(position)).map(|(node, _)| node)
 }
 
-/// The root of each node.
+/// R-TREE-6: the root of each node.
 pub(super) fn roots(parents: &IndexVec<NodeId, Option<NodeId>>) -> IndexVec<NodeId, NodeId> {
     // Rings were opened, so there is none to choose from.
     disjoint::roots(parents.len(), |node| parents[node], |ring| ring[0])

@@ -67,7 +67,7 @@ impl<'a> Tree<'a> {
         self.child_counts[parent] += 1;
     }
 
-    /// The parents, with every ring opened at its weakest link, or of equally weak ones at the child that
+    /// R-TREE-3: the parents, with every ring opened at its weakest link, or of equally weak ones at the child that
     /// starts first (B-3; the original loses the spans of a ring, Q-18).
     pub(super) fn into_forest(self) -> Grown {
         let Tree { flows, mut parents, rules, clock, .. } = self;

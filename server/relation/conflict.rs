@@ -1,4 +1,4 @@
-//! Conflicts: fields in which two captures of one exchange may not differ (algorithm 3.3). A field that
+//! Conflicts (R-CONF): fields in which two captures of one exchange may not differ (algorithm 3.3). A field that
 //! either side does not know (0, empty, null) is no difference.
 
 use crate::flow::{FlowRow, KeyRow, L7Protocol, Text, Texts, TraceIds};

@@ -1,4 +1,4 @@
-//! By which keys a record can be found (algorithm 3.1).
+//! R-REL-1: by which keys a record can be found (algorithm 3.1).
 
 use crate::flow::{KeyRow, L4Protocol, L7Protocol, LogType, SignalSource};
 

@@ -1,4 +1,4 @@
-//! Relations: tests on an ordered pair of records that say whether they belong to one exchange or one
+//! Relations (R-REL): tests on an ordered pair of records that say whether they belong to one exchange or one
 //! process (algorithm 3.2). Shared by the search, which only asks whether there is one, and by the
 //! engine, which builds the tree from them.
 //!

@@ -223,7 +223,7 @@ impl Search {
         SearchResult { ids: self.found.into_ids(), rounds: self.rounds, full: self.full }
     }
 
-    /// R-SEARCH-1, R-SEARCH-2, R-SEARCH-5.
+    /// R-SEARCH-1, R-SEARCH-2, R-SEARCH-5: the row of R-ENTRY-2 begins the search.
     fn take_entry(&mut self, rows: Vec<KeyRow>, round: &mut Round, texts: &mut Texts) {
         let Some(row) = rows.into_iter().next() else { return };
         round.kept = 1;

@@ -1,4 +1,4 @@
-//! The search: which rows of the flow log belong to a trace (algorithm 2). A state machine that says
+//! The search: which rows of the flow log belong to a trace (algorithm 2, R-SEARCH, R-ENTRY). A state machine that says
 //! what to ask next and never waits:
 //!
 //! ```text

@@ -14,7 +14,7 @@ use crate::{
     flow::Text,
 };
 
-/// Chosen parents, by child, in the order of the first choice.
+/// R-CONN-4: chosen parents, by child, in the order of the first choice.
 #[derive(Default)]
 pub(super) struct Pending {
     order: Vec<NodeId>,
