@@ -13,7 +13,8 @@ use trace_completion::{
     demo::World,
     embedded::{EmbeddedClickHouse, Options},
     flow::CompletionRequest,
-    store::{ClickHouseStore, FlowWriter, ReadContext, StoredRow},
+    flow_log::{FlowWriter, StoredRow},
+    store::{ClickHouseStore, ReadContext},
 };
 
 /// Rows of other requests.

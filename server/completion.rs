@@ -1,15 +1,19 @@
-//! A completion from question to answer: lets the search ask the store until it is done, and hands the
-//! rows to the engine. The only place that knows all three.
+//! A completion from question to answer, in four phases: search which rows belong, fetch them, assemble the trace, and
+//! say what is missing. The only place that knows search, store and engine.
 
 use std::time::Instant;
 
 use crate::{
     config::Tracing,
     engine::{self, Completed},
-    flow::{CompletionRequest, Texts},
+    flow::{CompletionRequest, FlowRow, RowId, Texts},
+    offload,
     search::{Cost, Round, Search},
     store::{FlowStore, ReadContext, StoreError},
 };
+
+/// Traces up to this size are assembled on an async worker: that takes less than 500 µs.
+const SMALL_TRACE_SPANS: usize = 200;
 
 /// A completed trace with its strings, and what is missing from it.
 pub struct Completion {
@@ -60,15 +64,52 @@ pub async fn complete_with<S: FlowStore>(
     progress: &mut (impl FnMut(Progress) + Send),
 ) -> Result<Completion, StoreError> {
     let mut texts = Texts::new();
-    let mut search = Search::new(request, tracing, &mut texts);
-    let mut shortfalls = Vec::new();
-    let mut queries = 0;
-    let mut truncated = 0;
+    let searched = search(store, tracing, request, context, &mut texts, progress).await?;
+    let fetched = fetch(store, context, &searched.ids, &mut texts).await?;
+    let missing_rows = searched.ids.len().saturating_sub(fetched.rows.len());
+    let (completed, texts) = assemble(fetched.rows, request, tracing, texts).await;
+
+    Ok(Completion {
+        shortfalls: shortfalls(&searched, missing_rows, tracing, context),
+        notes: notes(&completed, tracing),
+        queries: searched.queries + fetched.queries,
+        read_rows: searched.rounds.iter().map(|round| round.read_rows).sum::<u64>() + fetched.read_rows,
+        rounds: searched.rounds,
+        completed,
+        texts,
+    })
+}
+
+/// What the search found.
+struct Searched {
+    ids: Vec<RowId>,
+    rounds: Vec<Round>,
+    queries: u32,
+    /// Questions whose answer was cut at `l7_tracing_limit`.
+    truncated: u32,
+    /// The search ended at `max_rows`.
+    full: bool,
+    /// Why the search ended before it was done.
+    ended_early: Option<StoreError>,
+}
+
+/// Asks the store question after question, until the search is done. A store that fails after rows were found ends the
+/// search, but not the completion.
+async fn search<S: FlowStore>(
+    store: &S,
+    tracing: &Tracing,
+    request: &CompletionRequest,
+    context: &ReadContext,
+    texts: &mut Texts,
+    progress: &mut (impl FnMut(Progress) + Send),
+) -> Result<Searched, StoreError> {
+    let mut search = Search::new(request, tracing, texts);
+    let (mut queries, mut truncated, mut ended_early) = (0, 0, None);
     let mut so_far = Progress::default();
-    while let Some(question) = search.next(&texts) {
+    while let Some(question) = search.next(texts) {
         queries += 1;
         let asked = Instant::now();
-        match store.search(context, &question, &mut texts).await {
+        match store.search(context, &question, texts).await {
             Ok(page) => {
                 truncated += u32::from(page.truncated);
                 let cost = Cost {
@@ -78,65 +119,88 @@ pub async fn complete_with<S: FlowStore>(
                 };
                 so_far.iteration = search.iteration();
                 so_far.rows_read = so_far.rows_read.saturating_add(page.read_rows);
-                search.answer(page.rows, cost, &mut texts);
+                search.answer(page.rows, cost, texts);
                 so_far.rows_found = search.found_rows();
                 progress(so_far);
             }
             Err(error) if search.found_rows() == 0 => return Err(error),
             Err(error) => {
-                shortfalls.push(format!("the search ended early: {error}"));
+                ended_early = Some(error);
                 search.abandon();
             }
         }
     }
-    if truncated > 0 {
-        let limit = context.limit_rows;
-        shortfalls.push(format!("{truncated} search queries met l7_tracing_limit ({limit} rows)"));
-    }
     let found = search.finish();
-    if found.full {
-        shortfalls.push(format!("the search ended at max_rows ({} rows)", tracing.max_rows));
+    Ok(Searched { ids: found.ids, rounds: found.rounds, queries, truncated, full: found.full, ended_early })
+}
+
+/// The rows in full, and what they cost.
+#[derive(Default)]
+struct Fetched {
+    rows: Vec<FlowRow>,
+    queries: u32,
+    read_rows: u64,
+}
+
+/// R-SEARCH-15: fetches the rows that were found, in one query; none where nothing was found.
+async fn fetch<S: FlowStore>(
+    store: &S,
+    context: &ReadContext,
+    ids: &[RowId],
+    texts: &mut Texts,
+) -> Result<Fetched, StoreError> {
+    if ids.is_empty() {
+        return Ok(Fetched::default());
     }
-    let mut read_rows: u64 = found.rounds.iter().map(|round| round.read_rows).sum();
-    let mut rows = Vec::new();
-    if !found.ids.is_empty() {
-        queries += 1;
-        let page = store.fetch(context, &found.ids, &mut texts).await?;
-        read_rows += page.read_rows;
-        rows = page.rows;
-        if rows.len() < found.ids.len() {
-            let missing = found.ids.len() - rows.len();
-            shortfalls.push(format!("{missing} of {} rows were gone when fetched", found.ids.len()));
-        }
-    }
-    let max_related_ids = tracing.max_related_ids;
+    let page = store.fetch(context, ids, texts).await?;
+    Ok(Fetched { rows: page.rows, queries: 1, read_rows: page.read_rows })
+}
+
+/// Builds the trace, off the async workers where it is large.
+async fn assemble(
+    rows: Vec<FlowRow>,
+    request: &CompletionRequest,
+    tracing: &Tracing,
+    mut texts: Texts,
+) -> (Completed, Texts) {
+    let small = rows.len() + request.app_spans.len() <= SMALL_TRACE_SPANS;
     let (request, tracing) = (request.clone(), tracing.clone());
-    let (completed, texts) = off_the_reactor(rows.len() + request.app_spans.len(), move || {
+    offload::unless_small(small, move || {
         let completed = engine::complete(rows, &request, &tracing, &mut texts);
         (completed, texts)
     })
-    .await?;
-    let mut notes = Vec::new();
-    if completed.cut_spans > 0 {
-        let spans = completed.cut_spans;
-        notes.push(format!(
-            "related_ids of {spans} spans were cut (tracing.max_related_ids: {max_related_ids})"
-        ));
-    }
-    Ok(Completion { completed, texts, shortfalls, notes, rounds: found.rounds, queries, read_rows })
+    .await
 }
 
-/// Spans that the engine assembles in less time than a task may hold an async worker.
-const QUICK_SPANS: usize = 200;
-
-/// Runs work on its own thread, unless there is so little that the way there costs more.
-async fn off_the_reactor<T: Send + 'static>(
-    spans: usize,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, StoreError> {
-    if spans <= QUICK_SPANS {
-        return Ok(work());
+/// What the answer lacks, and why.
+fn shortfalls(
+    searched: &Searched,
+    missing_rows: usize,
+    tracing: &Tracing,
+    context: &ReadContext,
+) -> Vec<String> {
+    let mut shortfalls = Vec::new();
+    if let Some(error) = &searched.ended_early {
+        shortfalls.push(format!("the search ended early: {error}"));
     }
-    // The engine does not panic; if it did, the door would answer with an internal error.
-    tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Nonsense("the engine failed".to_owned()))
+    if searched.truncated > 0 {
+        let (queries, limit) = (searched.truncated, context.limit_rows);
+        shortfalls.push(format!("{queries} search queries met l7_tracing_limit ({limit} rows)"));
+    }
+    if searched.full {
+        shortfalls.push(format!("the search ended at max_rows ({} rows)", tracing.max_rows));
+    }
+    if missing_rows > 0 {
+        shortfalls.push(format!("{missing_rows} of {} rows were gone when fetched", searched.ids.len()));
+    }
+    shortfalls
+}
+
+/// What a caller should know although nothing is missing.
+fn notes(completed: &Completed, tracing: &Tracing) -> Vec<String> {
+    let (spans, max) = (completed.cut_spans, tracing.max_related_ids);
+    if spans == 0 {
+        return Vec::new();
+    }
+    vec![format!("related_ids of {spans} spans were cut (tracing.max_related_ids: {max})")]
 }

@@ -1,4 +1,4 @@
-//! Logs: lower-case messages, values as fields, one event for each request, to standard error.
+//! Logs, to standard error. Messages are lower-case, values are fields, and each request is one event.
 
 use std::{
     any::Any,
@@ -16,16 +16,16 @@ pub enum TelemetryError {
     /// `log.level` is neither a level nor directives.
     #[error("log.level: {0}")]
     Level(#[from] tracing_subscriber::filter::ParseError),
-    /// There is a subscriber already.
+    /// They were set up before.
     #[error("logs are set up already")]
     Twice,
 }
 
-/// Sets up logs for the whole process, panics included. Once.
+/// Sets up logs for the whole process, panics included. Fails the second time.
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
     let filter: EnvFilter = log.level.parse()?;
     let colour = takes_colour(&io::stderr());
-    // A reader of the log that has gone is no reason to panic, as saying so on standard error would.
+    // If nobody reads the log any more, the subscriber would report that on standard error, and panic there.
     let builder =
         fmt().with_env_filter(filter).with_ansi(colour).log_internal_errors(false).with_writer(io::stderr);
     let done = match log.format {
@@ -41,8 +41,8 @@ pub fn init(log: &Log) -> Result<(), TelemetryError> {
     Ok(())
 }
 
-/// Escapes are for people: a file or a collector of logs gets plain text, and so does a terminal that cannot
-/// show them, or whose owner does not want them.
+/// Whether an output gets colours. A file or a log collector gets plain text, and so does a terminal that
+/// cannot show colours (`TERM=dumb`) or whose user does not want them (`NO_COLOR`).
 pub fn takes_colour(output: &impl IsTerminal) -> bool {
     let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     output.is_terminal() && !unwanted && env::var_os("TERM").is_none_or(|terminal| terminal != "dumb")

@@ -13,13 +13,13 @@ use std::{collections::BTreeMap, fmt::Write, sync::OnceLock};
 use serde_json::Value;
 use support::{
     cases,
-    memory_store::MemoryStore,
     score::{self, METRICS, Score},
 };
 use trace_completion::{
-    api::answer,
     completion,
     config::{AppSpanDuplicates, Compatibility, Tracing},
+    contract::answer,
+    flow_log::MemoryStore,
     store::ReadContext,
 };
 

@@ -184,7 +184,7 @@ fn configuration() {
     check(
         &run(&["serve", "--check-config", "--config", range.path()]),
         2,
-        "limits.max_streams: 0 is not in 1 to",
+        "limits.max_streams: 0 is not between 1 and",
     );
     check(&run(&["serve", "--listen", "nowhere"]), 2, "server.listen: \"nowhere\" is no address and port");
 

@@ -16,14 +16,16 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::oneshot};
 use tonic::transport::Channel;
 use trace_completion::{
-    api::{
-        self, REST_PATH,
+    api,
+    config::{Config, TracingSource},
+    contract::{
+        REST_PATH,
         proto::{CompleteTraceResponse, trace_completion_service_client::TraceCompletionServiceClient},
     },
-    config::{Config, TracingSource},
     demo::{Group, World, groups, question},
     embedded::{EmbeddedClickHouse, Options, User},
-    store::{ClickHouseStore, FlowWriter},
+    flow_log::FlowWriter,
+    store::ClickHouseStore,
 };
 
 /// The rights of the user that the README makes.

@@ -7,14 +7,15 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use support::{memory_store::MemoryStore, small_worlds::*};
+use support::small_worlds::*;
 use trace_completion::{
-    api::answer,
     completion,
     config::Tracing,
+    contract::answer,
     flow::{AppSpan, CompletionRequest, FlowRow, KeyRow, RowId, SpanKind, Texts},
+    flow_log::{MemoryStore, StoredRow},
     search::Question,
-    store::{FlowStore, Page, ReadContext, StoreError, StoredRow},
+    store::{FlowStore, Page, ReadContext, StoreError},
 };
 
 #[test]
@@ -82,6 +83,27 @@ fn b15_related_ids_are_bounded_and_the_answer_says_so() {
     assert!(cut.data.unwrap().tracing.iter().all(|span| span.related_ids.len() == 5));
     assert_eq!(cut.opt_status, "SUCCESS");
     assert_eq!(cut.description, "related_ids of 21 spans were cut (tracing.max_related_ids: 5)");
+}
+
+#[test]
+fn b17_an_unknown_request_id_conflicts_with_no_number() {
+    let capture = |n: u64, trace_id: &str, request_id: Option<u64>| StoredRow {
+        trace_id: trace_id.to_owned(),
+        request_id,
+        req_tcp_seq: 100,
+        resp_tcp_seq: 200,
+        ..row(n, "c", n as u16, 10, 60)
+    };
+    let spans = [app("x", "", SpanKind::Client, 0, 100)];
+    for tracing in [default_mode(), original()] {
+        let found = |other: Option<u64>| {
+            let rows = [capture(1, "t", Some(7)), capture(2, "", other)];
+            tree(&rows, &spans, &tracing).len()
+        };
+        assert_eq!(found(None), 3, "null and a number");
+        assert_eq!(found(Some(7)), 3, "equal numbers");
+        assert_eq!(found(Some(8)), 2, "numbers that differ conflict");
+    }
 }
 
 /// A client span `c` and the server span `s` of one call, and the captures between them.

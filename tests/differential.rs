@@ -11,15 +11,16 @@ mod worlds;
 
 use std::{collections::BTreeSet, path::Path, sync::Mutex};
 
-use support::{cases, compare, memory_store::MemoryStore};
+use support::{cases, compare};
 use trace_completion::{
-    api::answer,
     completion::{self, Completion},
     config::{Tracing, TracingSource},
+    contract::answer,
     engine,
     flow::{CompletionRequest, FlowRow, KeyRow, RowId, Texts},
+    flow_log::{MemoryStore, StoredRow},
     search::Question,
-    store::{FlowStore, Page, ReadContext, StoreError, StoredRow},
+    store::{FlowStore, Page, ReadContext, StoreError},
 };
 use worlds::{Kind, World};
 

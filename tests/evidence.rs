@@ -9,7 +9,8 @@ use support::small_worlds::{BASE_US, answer_of, app, call, check, default_mode, 
 use trace_completion::{
     completion,
     flow::{AppSpan, CompletionRequest, SpanKind},
-    store::{ReadContext, StoredRow},
+    flow_log::{MemoryStore, StoredRow},
+    store::ReadContext,
 };
 
 /// Which links are strong, by the span id of the child.
@@ -25,7 +26,7 @@ fn confidence(rows: &[StoredRow], spans: &[AppSpan]) -> Vec<(String, String)> {
     let context =
         ReadContext { request_id: "test".to_owned(), limit_rows: tracing.l7_tracing_limit, deadline: None };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let store = support::memory_store::MemoryStore::new(rows.to_vec());
+    let store = MemoryStore::new(rows.to_vec());
     let done = runtime.block_on(completion::complete(&store, &tracing, &request, &context)).unwrap();
     let reasons = done.completed.explanation.unwrap().spans;
     let spans = done.completed.spans.iter().zip(reasons);

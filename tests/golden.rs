@@ -24,11 +24,12 @@ use std::{collections::BTreeMap, path::Path};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
-use support::{cases, compare, memory_store::MemoryStore};
+use support::{cases, compare};
 use trace_completion::{
-    api::answer,
     completion,
     config::Tracing,
+    contract::answer,
+    flow_log::MemoryStore,
     store::{FlowStore, ReadContext},
 };
 

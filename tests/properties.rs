@@ -12,14 +12,14 @@ use proptest::{
     prelude::*,
     test_runner::{Config, FileFailurePersistence},
 };
-use support::memory_store::MemoryStore;
 use trace_completion::{
-    api::answer,
     completion::{self, Completion},
     config::{AppSpanDuplicates, Tracing},
+    contract::answer,
     engine::{self, Completed, CompletedSpan},
     flow::{AppSpan, CompletionRequest, SpanKind, Texts},
-    store::{ReadContext, StoredRow},
+    flow_log::{MemoryStore, StoredRow},
+    store::ReadContext,
 };
 use worlds::{Kind, World, random::Random, request_span_name};
 

@@ -17,17 +17,18 @@ use std::{
 use serde_json::{Value, json};
 use tokio::net::TcpSocket;
 use trace_completion::{
-    api::proto::Span,
     config::Tracing,
+    contract::proto::Span,
     demo::{World, question},
     embedded::{EmbeddedClickHouse, Options},
     flow::{FlowRow, KeyRow, RowId, Texts},
+    flow_log::{FlowWriter, MemoryStore},
     replay::{self, Case, ReplayStore},
     search::Question,
-    store::{FlowStore, FlowWriter, Page, ReadContext, StoreError},
+    store::{FlowStore, Page, ReadContext, StoreError},
 };
 
-use support::{cases as worlds, memory_store::MemoryStore};
+use support::cases as worlds;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
 const LIMIT: u64 = replay::MAX_CASE_BYTES;
@@ -292,7 +293,10 @@ fn a_bad_file_is_refused() {
         ("{}".to_owned(), "not a recorded case: missing field `version`"),
         ("{\"version\": 1}".to_owned(), "not a recorded case: missing field"),
         (good.replacen("\"max_rows\":", "\"max_row\":", 1), "unknown field `max_row`"),
-        (good.replacen("\"max_rows\":100000", "\"max_rows\":0", 1), "tracing.max_rows: 0 is not in 1 to"),
+        (
+            good.replacen("\"max_rows\":100000", "\"max_rows\":0", 1),
+            "tracing.max_rows: 0 is not between 1 and",
+        ),
         (good.replacen("\"span_kind\":2", "\"span_kind\":9", 1), "request: app_spans[0].span_kind: 9 is no"),
         (good.replacen("\"rows\":[\"7590", "\"rows\":[\"8590", 1), "is not in rows"),
         (good.replacen("\"rows\":[\"7590", "\"rows\":[\"x7590", 1), "names no row"),

@@ -19,7 +19,7 @@ func TestEveryShapeOfFourSpans(t *testing.T) {
 	// The spans are made once for each parent and service, as there are far more traces than spans.
 	made := map[[3]int]sdktrace.ReadOnlySpan{}
 	for id := range spans {
-		for parent := range len(ids) {
+		for parent := range ids {
 			for service := range services {
 				span := stub(ids[id], ids[parent], fmt.Sprint(service), 1)
 				made[[3]int{id, parent, service}] = tracetest.SpanStubs{span}.Snapshots()[0]

@@ -65,7 +65,8 @@ func TestPropagate(t *testing.T) {
 	if _, err := client.Complete(ctx, &v1.CompleteTraceRequest{}); err != nil {
 		t.Error(err)
 	}
-	if _, err := tracecompletion.Collect(client.CompleteStream(ctx, nil)); !errors.Is(err, tracecompletion.ErrIncomplete) {
+	_, err = tracecompletion.Collect(client.CompleteStream(ctx, nil))
+	if !errors.Is(err, tracecompletion.ErrIncomplete) {
 		t.Error(err)
 	}
 	batch, err := client.CompleteBatch(ctx)

@@ -66,7 +66,7 @@ func AppSpans(spans []sdktrace.ReadOnlySpan) []*v1.AppSpan {
 		app := &v1.AppSpan{
 			TraceId:     span.SpanContext().TraceID().String(),
 			SpanId:      id(span).String(),
-			SpanKind:    v1.SpanKind(span.SpanKind()),
+			SpanKind:    v1.SpanKind(span.SpanKind()), //nolint:gosec // 0 to 5, the same numbers in both
 			StartTimeUs: start,
 			EndTimeUs:   max(start, span.EndTime().UnixMicro()),
 			Name:        span.Name(),

@@ -20,7 +20,7 @@ import (
 // spans reads a trace, a span a line: "id parent service", where "-" is no parent.
 func spans(text string) []sdktrace.ReadOnlySpan {
 	var stubs tracetest.SpanStubs
-	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
 		fields := strings.Fields(line)
 		stubs = append(stubs, stub(fields[0], fields[1], fields[2], 1))
 	}

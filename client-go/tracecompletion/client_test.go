@@ -41,15 +41,18 @@ func TestACallWithoutADeadlineGetsOne(t *testing.T) {
 		return answer(), nil
 	}}
 	address := fake.Start(t)
+	timeout := func(timeout time.Duration) []tracecompletion.Option {
+		return []tracecompletion.Option{tracecompletion.WithTimeout(timeout)}
+	}
 	for _, c := range []struct {
 		ctx      context.Context
 		opts     []tracecompletion.Option
 		from, to time.Duration
 	}{
 		{context.Background(), nil, 25 * time.Second, 31 * time.Second},
-		{context.Background(), []tracecompletion.Option{tracecompletion.WithTimeout(5 * time.Second)}, 3 * time.Second, 6 * time.Second},
-		{within(t, 2*time.Second), nil, time.Second, 3 * time.Second},
-		{context.Background(), []tracecompletion.Option{tracecompletion.WithTimeout(0)}, -time.Second, 0},
+		{context.Background(), timeout(20 * time.Second), 15 * time.Second, 21 * time.Second},
+		{within(t, 10*time.Second), nil, 5 * time.Second, 11 * time.Second},
+		{context.Background(), timeout(0), -time.Second, 0},
 	} {
 		if _, err := newClient(t, address, c.opts...).Complete(c.ctx, question()); err != nil {
 			t.Fatal(err)
@@ -100,19 +103,17 @@ func TestErrorsAreTyped(t *testing.T) {
 }
 
 func TestTheCallersOwnEndIsFound(t *testing.T) {
-	hang := &testserver.Fake{Complete: func(
-		ctx context.Context, _ *v1.CompleteTraceRequest,
-	) (*v1.CompleteTraceResponse, error) {
-		<-ctx.Done()
-		return nil, ctx.Err()
-	}}
+	hang, came := hanging()
 	client := newClient(t, hang.Start(t))
 	ctx, cancel := context.WithCancel(context.Background())
-	time.AfterFunc(50*time.Millisecond, cancel)
+	go func() {
+		<-came
+		cancel()
+	}()
 	if _, err := client.Complete(ctx, question()); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
-	_, err := client.Complete(within(t, 50*time.Millisecond), question())
+	_, err := client.Complete(within(t, 500*time.Millisecond), question())
 	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
@@ -125,15 +126,16 @@ func TestTheCallersOwnEndIsFound(t *testing.T) {
 func TestHealthy(t *testing.T) {
 	fake := &testserver.Fake{Health: health.NewServer()}
 	client := newClient(t, fake.Start(t))
-	fake.Health.SetServingStatus(v1.TraceCompletionService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_NOT_SERVING)
+	service := v1.TraceCompletionService_ServiceDesc.ServiceName
+	fake.Health.SetServingStatus(service, healthpb.HealthCheckResponse_NOT_SERVING)
 	if err := client.Healthy(within(t, 5*time.Second)); !errors.Is(err, tracecompletion.ErrNotServing) {
 		t.Errorf("%v", err)
 	}
-	fake.Health.SetServingStatus(v1.TraceCompletionService_ServiceDesc.ServiceName, healthpb.HealthCheckResponse_SERVING)
+	fake.Health.SetServingStatus(service, healthpb.HealthCheckResponse_SERVING)
 	if err := client.Healthy(within(t, 5*time.Second)); err != nil {
 		t.Error(err)
 	}
-	nobody := newClient(t, testserver.FreeAddress(t))
+	nobody := newClient(t, testserver.Reserve(t))
 	var fault *tracecompletion.Error
 	if err := nobody.Healthy(within(t, 5*time.Second)); !errors.As(err, &fault) || fault.Code != codes.Unavailable {
 		t.Errorf("%v", err)
@@ -189,7 +191,8 @@ func TestMutualTLS(t *testing.T) {
 	if err != nil || got.GetDescription() != "Bearer secret" {
 		t.Errorf("%v %v", got, err)
 	}
-	unknown := newClient(t, address, tracecompletion.WithTLS(&tls.Config{RootCAs: pool}), tracecompletion.WithoutRetry())
+	unknown := newClient(t, address,
+		tracecompletion.WithTLS(&tls.Config{RootCAs: pool}), tracecompletion.WithoutRetry())
 	var fault *tracecompletion.Error
 	if _, err := unknown.Complete(within(t, 5*time.Second), question()); !errors.As(err, &fault) ||
 		fault.Code != codes.Unavailable {
@@ -199,7 +202,8 @@ func TestMutualTLS(t *testing.T) {
 
 // WithTLS encrypts whatever it is given: no config is none of "no TLS".
 func TestTLSWithoutAConfigIsTLS(t *testing.T) {
-	plain := newClient(t, headers("authorization").Start(t), tracecompletion.WithTLS(nil), tracecompletion.WithoutRetry())
+	plain := newClient(t, headers("authorization").Start(t),
+		tracecompletion.WithTLS(nil), tracecompletion.WithoutRetry())
 	var fault *tracecompletion.Error
 	if _, err := plain.Complete(within(t, 5*time.Second), question()); !errors.As(err, &fault) ||
 		fault.Code != codes.Unavailable || !strings.Contains(fault.Message, "tls") {

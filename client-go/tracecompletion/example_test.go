@@ -36,15 +36,21 @@ func exampleServer() (address string, stop func()) {
 		) error {
 			chunk := &v1.SpanChunk{Spans: complete(request.GetRequest()).GetData().GetTracing()}
 			summary := &v1.CompletionSummary{OptStatus: "SUCCESS", SpanCount: int64(len(chunk.GetSpans())), ChunkCount: 1}
-			return errors.Join(
-				stream.Send(&v1.StreamCompleteTraceResponse{Part: &v1.StreamCompleteTraceResponse_Progress{
-					Progress: &v1.CompletionProgress{Iteration: 1, RowsFound: 1}}}),
-				stream.Send(&v1.StreamCompleteTraceResponse{Part: &v1.StreamCompleteTraceResponse_Chunk{Chunk: chunk}}),
-				stream.Send(&v1.StreamCompleteTraceResponse{Part: &v1.StreamCompleteTraceResponse_Summary{Summary: summary}}))
+			progress := &v1.CompletionProgress{Iteration: 1, RowsFound: 1}
+			for _, piece := range []*v1.StreamCompleteTraceResponse{
+				{Part: &v1.StreamCompleteTraceResponse_Progress{Progress: progress}},
+				{Part: &v1.StreamCompleteTraceResponse_Chunk{Chunk: chunk}},
+				{Part: &v1.StreamCompleteTraceResponse_Summary{Summary: summary}},
+			} {
+				if err := stream.Send(piece); err != nil {
+					return err
+				}
+			}
+			return nil
 		},
 		Batch: echo,
 	}
-	address, stop, err := fake.Serve("127.0.0.1:0")
+	address, stop, err := fake.Serve(testserver.AnyPort)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -215,9 +221,12 @@ func ExampleClient_CompleteBatch() {
 }
 
 func ExampleError() {
-	address, stop := exampleServer()
-	stop() // nobody there
-	client, err := tracecompletion.New(address, tracecompletion.WithoutRetry())
+	nobody, release, err := testserver.ReserveAddress()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer release()
+	client, err := tracecompletion.New(nobody, tracecompletion.WithoutRetry())
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -43,10 +43,10 @@ func midCall(
 	now := goleak.IgnoreCurrent()
 	t.Cleanup(func() { goleak.VerifyNone(t, now) })
 	store, asked := silentStore(t)
-	address := testserver.FreeAddress(t)
-	process := testserver.Start(t, address, nil, "serve", "--listen", address, "--clickhouse-url", store)
+	// Another server can come back at this address.
+	process := testserver.Start(t, testserver.Reserve(t), nil, "serve", "--clickhouse-url", store)
 	process.Ready(t, "/healthz", 200)
-	client := newClient(t, address, opts...)
+	client := newClient(t, process.Address, opts...)
 	done := make(chan error, 1)
 	go func() { done <- call(client) }()
 	select {
@@ -59,6 +59,7 @@ func midCall(
 
 // complete is a call with this much time, made of the question.
 func complete(t *testing.T, timeout time.Duration) func(*tracecompletion.Client) error {
+	t.Helper()
 	return func(client *tracecompletion.Client) error {
 		_, err := client.Complete(within(t, timeout), question())
 		return err
@@ -66,6 +67,7 @@ func complete(t *testing.T, timeout time.Duration) func(*tracecompletion.Client)
 }
 
 func stream(t *testing.T, timeout time.Duration) func(*tracecompletion.Client) error {
+	t.Helper()
 	return func(client *tracecompletion.Client) error {
 		_, err := tracecompletion.Collect(client.CompleteStream(within(t, timeout), question()))
 		return err
@@ -73,6 +75,7 @@ func stream(t *testing.T, timeout time.Duration) func(*tracecompletion.Client) e
 }
 
 func batch(t *testing.T, timeout time.Duration) func(*tracecompletion.Client) error {
+	t.Helper()
 	return func(client *tracecompletion.Client) error {
 		batch, err := client.CompleteBatch(within(t, timeout))
 		if err != nil {
@@ -110,7 +113,7 @@ func TestTheRealServerIsKilledInACallThatIsNotRetried(t *testing.T) {
 			begin := time.Now()
 			process.Kill()
 			wantCode(t, <-done, codes.Unavailable)
-			if took := time.Since(begin); took > 5*time.Second {
+			if took := time.Since(begin); took > 20*time.Second {
 				t.Errorf("it took %s", took)
 			}
 		})
@@ -135,14 +138,15 @@ func TestTheRealServerIsKilledInACallAndComesBack(t *testing.T) {
 				return err
 			})
 			process.Kill()
-			back := testserver.Start(t, process.Address, nil, "demo", "--keep", "--listen", process.Address)
+			back := testserver.Start(t, process.Address, nil, "demo", "--keep")
 			back.Ready(t, "/readyz", 200)
 			if err := <-done; err != nil {
 				t.Fatal(err)
 			}
 			again, err := newClient(t, back.Address).Complete(within(t, 20*time.Second), request)
-			if err != nil || !proto.Equal(answer, again) || len(answer.GetData().GetTracing()) <= len(request.GetAppSpans()) {
-				t.Errorf("%d spans (%v)", len(answer.GetData().GetTracing()), err)
+			spans := len(answer.GetData().GetTracing())
+			if err != nil || !proto.Equal(answer, again) || spans <= len(request.GetAppSpans()) {
+				t.Errorf("%d spans (%v)", spans, err)
 			}
 		})
 	}
@@ -150,7 +154,8 @@ func TestTheRealServerIsKilledInACallAndComesBack(t *testing.T) {
 
 // A server that does not come back, and one that is there but does not move: the call ends with its time.
 func TestNoCallOutlivesItsDeadline(t *testing.T) {
-	const deadline, slack = 2 * time.Second, time.Second
+	// The slack is for a machine that is busy. A call without a deadline would not end at all.
+	const deadline, slack = 2 * time.Second, 5 * time.Second
 	for _, c := range []struct {
 		what   string
 		befall func(*testserver.Process) error

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/trace-completion/trace-completion/client-go/internal/testserver"
 	"github.com/trace-completion/trace-completion/client-go/tracecompletion"
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
@@ -122,7 +121,8 @@ func TestMemoryForTheRealServersAnswerGrowsWithTheChunk(t *testing.T) {
 	const spans = 20_000
 	measure := func(chunkBytes int, variables ...string) int {
 		t.Helper()
-		process := withoutRows(t, testserver.FreeAddress(t), fmt.Sprintf("TRACE_COMPLETION_LIMITS_MAX_APP_SPANS=%d", spans),
+		process := withoutRows(t,
+			fmt.Sprintf("TRACE_COMPLETION_LIMITS_MAX_APP_SPANS=%d", spans),
 			fmt.Sprintf("TRACE_COMPLETION_LIMITS_STREAM_CHUNK_BYTES=%d", chunkBytes))
 		defer process.Kill()
 		kib := peak(t, process.Address, spans, append(variables, fmt.Sprintf("%s=%d", askVariable, spans))...)

@@ -162,6 +162,7 @@ type bearer struct {
 	secure bool
 }
 
+// GetRequestMetadata gives the header of one call.
 func (b bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[string]string, error) {
 	token, err := b.source(ctx)
 	if err != nil {
@@ -170,6 +171,7 @@ func (b bearer) GetRequestMetadata(ctx context.Context, _ ...string) (map[string
 	return map[string]string{"authorization": "Bearer " + token}, nil
 }
 
+// RequireTransportSecurity keeps gRPC from sending the token on a connection without TLS.
 func (b bearer) RequireTransportSecurity() bool {
 	return b.secure
 }

@@ -28,8 +28,7 @@ import (
 // withRows starts the real server with an embedded ClickHouse and the rows of its demo.
 func withRows(t *testing.T) (*testserver.Process, *v1.CompleteTraceRequest) {
 	t.Helper()
-	address := testserver.FreeAddress(t)
-	process := testserver.Start(t, address, nil, "demo", "--keep", "--listen", address)
+	process := testserver.Start(t, testserver.AnyPort, nil, "demo", "--keep")
 	process.Ready(t, "/readyz", 200)
 	return process, demoRequest(t)
 }
@@ -49,10 +48,10 @@ func demoRequest(t *testing.T) *v1.CompleteTraceRequest {
 }
 
 // withoutRows starts the real server without a flow log.
-func withoutRows(t *testing.T, address string, variables ...string) *testserver.Process {
+func withoutRows(t *testing.T, variables ...string) *testserver.Process {
 	t.Helper()
-	nobody := "http://" + testserver.FreeAddress(t)
-	process := testserver.Start(t, address, variables, "serve", "--listen", address, "--clickhouse-url", nobody)
+	nobody := "http://" + testserver.Reserve(t)
+	process := testserver.Start(t, testserver.AnyPort, variables, "serve", "--clickhouse-url", nobody)
 	process.Ready(t, "/healthz", 200)
 	return process
 }
@@ -69,7 +68,8 @@ func TestTheRealServerCompletesTheDemo(t *testing.T) {
 	}
 	spans := whole.GetData().GetTracing()
 	if whole.GetOptStatus() != "SUCCESS" || len(spans) <= len(request.GetAppSpans()) {
-		t.Fatalf("%s %q, %d spans for %d", whole.GetOptStatus(), whole.GetDescription(), len(spans), len(request.GetAppSpans()))
+		t.Fatalf("%s %q, %d spans for %d",
+			whole.GetOptStatus(), whole.GetDescription(), len(spans), len(request.GetAppSpans()))
 	}
 	ids := map[string]bool{"": true}
 	for _, span := range spans {
@@ -121,7 +121,7 @@ func TestTheRealServerCompletesTheDemo(t *testing.T) {
 }
 
 func TestTheRealServersErrors(t *testing.T) {
-	process := withoutRows(t, testserver.FreeAddress(t))
+	process := withoutRows(t)
 	client := newClient(t, process.Address, tracecompletion.WithoutRetry())
 	if err := client.Healthy(within(t, 10*time.Second)); !errors.Is(err, tracecompletion.ErrNotServing) {
 		t.Errorf("%v", err)
@@ -149,7 +149,8 @@ func TestTheRealServersErrors(t *testing.T) {
 			for _, violation := range fault.Violations {
 				fields = append(fields, violation.Field)
 			}
-			if fault.Code != c.code || fault.Reason != c.reason || strings.Join(fields, " ") != c.fields || fault.RequestID == "" {
+			if fault.Code != c.code || fault.Reason != c.reason || strings.Join(fields, " ") != c.fields ||
+				fault.RequestID == "" {
 				t.Errorf("%s: %+v", name, fault)
 			}
 		}
@@ -163,15 +164,14 @@ func TestTheRealServersErrors(t *testing.T) {
 // One call holds the only place. The next is shed; then the place is free, and it is asked again.
 func TestTheRealServerThatIsBusyIsAskedAgain(t *testing.T) {
 	store, asked := silentStore(t)
-	address := testserver.FreeAddress(t)
-	process := testserver.Start(t, address,
+	process := testserver.Start(t, testserver.AnyPort,
 		[]string{"TRACE_COMPLETION_LIMITS_MAX_CONCURRENT=1", "TRACE_COMPLETION_LIMITS_MAX_WAITING=0"},
-		"serve", "--listen", address, "--clickhouse-url", store)
+		"serve", "--clickhouse-url", store)
 	process.Ready(t, "/healthz", 200)
 
 	holding, release := context.WithCancel(within(t, time.Minute))
 	held := make(chan error, 1)
-	holder := newClient(t, address)
+	holder := newClient(t, process.Address)
 	go func() {
 		_, err := holder.Complete(holding, question())
 		held <- err
@@ -185,13 +185,14 @@ func TestTheRealServerThatIsBusyIsAskedAgain(t *testing.T) {
 	// Questions without ids ask the flow log nothing, so that they are answered without one.
 	request := largeQuestion(1)
 	var fault *tracecompletion.Error
-	_, err := newClient(t, address, tracecompletion.WithoutRetry()).Complete(within(t, 10*time.Second), request)
+	_, err := newClient(t, process.Address, tracecompletion.WithoutRetry()).
+		Complete(within(t, 10*time.Second), request)
 	if !errors.As(err, &fault) || fault.Code != codes.ResourceExhausted || fault.RetryDelay <= 0 ||
 		fault.Reason != v1.ErrorReason_ERROR_REASON_SERVER_BUSY {
 		t.Errorf("%v", err)
 	}
 	var tries []codes.Code
-	client := newClient(t, address, tracecompletion.WithDialOptions(grpc.WithChainUnaryInterceptor(func(
+	client := newClient(t, process.Address, tracecompletion.WithDialOptions(grpc.WithChainUnaryInterceptor(func(
 		ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, call grpc.UnaryInvoker,
 		opts ...grpc.CallOption,
 	) error {
@@ -206,7 +207,9 @@ func TestTheRealServerThatIsBusyIsAskedAgain(t *testing.T) {
 	if len(tries) < 2 || tries[0] != codes.ResourceExhausted {
 		t.Errorf("the tries ended with %v", tries)
 	}
-	<-held
+	if err := <-held; !errors.Is(err, context.Canceled) {
+		t.Errorf("the call that held the place: %v", err)
+	}
 }
 
 // largeQuestion has spans without trace ids, which the server gives back without asking its flow log.
@@ -224,7 +227,7 @@ func largeQuestion(spans int) *v1.CompleteTraceRequest {
 }
 
 func TestTheRealServerStreamsTwentyThousandSpans(t *testing.T) {
-	process := withoutRows(t, testserver.FreeAddress(t), "TRACE_COMPLETION_LIMITS_MAX_APP_SPANS=20000")
+	process := withoutRows(t, "TRACE_COMPLETION_LIMITS_MAX_APP_SPANS=20000")
 	client := newClient(t, process.Address)
 	begin := time.Now()
 	spans, chunks, largest := 0, 0, 0
@@ -246,7 +249,7 @@ func TestTheRealServerStreamsTwentyThousandSpans(t *testing.T) {
 
 // The generated code is made from the same contract that the server has compiled in.
 func TestTheGeneratedCodeIsCurrent(t *testing.T) {
-	process := withoutRows(t, testserver.FreeAddress(t))
+	process := withoutRows(t)
 	conn, err := grpc.NewClient(process.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)

@@ -51,7 +51,7 @@ func busy(err error) time.Duration {
 		return 0
 	}
 	// Up to half as long again, so that all who were shed at once do not come back at once.
-	return fault.RetryDelay + rand.N(fault.RetryDelay/2+1)
+	return fault.RetryDelay + rand.N(fault.RetryDelay/2+1) //nolint:gosec // nobody gains by guessing a pause
 }
 
 // wait says whether the pause was over before the context was. It does not begin one that cannot be.

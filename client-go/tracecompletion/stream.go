@@ -122,8 +122,8 @@ func Collect(pieces iter.Seq2[*v1.StreamCompleteTraceResponse, error]) (*v1.Comp
 			data.Explanation = part.Summary.GetExplanation()
 		}
 	}
-	if data.Explanation != nil {
-		data.Explanation.Spans = reasons
+	if explanation := data.GetExplanation(); explanation != nil {
+		explanation.Spans = reasons
 	}
 	return answer, nil
 }

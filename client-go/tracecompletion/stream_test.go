@@ -21,7 +21,9 @@ type answerStream = grpc.ServerStreamingServer[v1.StreamCompleteTraceResponse]
 // sendStream answers with chunks of spans of about a kilobyte each.
 func sendStream(stream answerStream, chunks, spansInChunk int) error {
 	progress := &v1.CompletionProgress{Iteration: 1, RowsFound: int64(chunks * spansInChunk)}
-	err := stream.Send(&v1.StreamCompleteTraceResponse{Part: &v1.StreamCompleteTraceResponse_Progress{Progress: progress}})
+	err := stream.Send(&v1.StreamCompleteTraceResponse{
+		Part: &v1.StreamCompleteTraceResponse_Progress{Progress: progress},
+	})
 	for i := 0; err == nil && i < chunks; i++ {
 		chunk := &v1.SpanChunk{}
 		for j := range spansInChunk {

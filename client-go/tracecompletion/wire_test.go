@@ -72,6 +72,7 @@ func TestTheLargestAnswer(t *testing.T) {
 	address := fake.Start(t)
 	// Of the key and the length of the text.
 	const frame = 5
+	small := []tracecompletion.Option{tracecompletion.WithMaxAnswerBytes(1 << 20)}
 	for what, c := range map[string]struct {
 		bytes int
 		opts  []tracecompletion.Option
@@ -79,8 +80,8 @@ func TestTheLargestAnswer(t *testing.T) {
 	}{
 		"64 MiB":               {64<<20 - frame, nil, true},
 		"more":                 {64<<20 - frame + 1, nil, false},
-		"as much as asked for": {1<<20 - frame + 1, []tracecompletion.Option{tracecompletion.WithMaxAnswerBytes(1 << 20)}, true},
-		"more than asked for":  {1 << 20, []tracecompletion.Option{tracecompletion.WithMaxAnswerBytes(1 << 20)}, false},
+		"as much as asked for": {1<<20 - frame + 1, small, true},
+		"more than asked for":  {1 << 20, small, false},
 	} {
 		request := &v1.CompleteTraceRequest{AppSpans: []*v1.AppSpan{{EndTimeUs: int64(c.bytes)}}}
 		calls.Store(0)

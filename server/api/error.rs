@@ -1,29 +1,14 @@
-//! Why a request got no answer, and how each door says so (api section 5). The `match`es below are the
-//! only places that choose a code or a reason.
+//! Why a request got no answer. The `match`es below are the only places that choose a gRPC code, an HTTP status or a
+//! reason (api section 5).
 
-use std::collections::{BTreeMap, HashMap};
-
-use axum::{
-    body::Body,
-    http::{HeaderValue, Response, StatusCode, header},
-};
-use prost::Message;
-use serde::Serialize;
+use axum::http::StatusCode;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, FieldViolation, StatusExt};
 
-use super::{
-    proto::{ErrorReason, PACKAGE},
-    validate::Violations,
+use crate::{
+    config::Limits,
+    contract::{REST_PATH, Violations, proto::ErrorReason},
+    store::StoreError,
 };
-use crate::{config::Limits, store::StoreError};
-
-/// Seconds after which a caller that was shed may try again.
-const RETRY_AFTER_S: u64 = 1;
-/// Bytes of faults in the message and in the details of a gRPC status. Both travel in trailers, encoded,
-/// the message twice, and a Java client takes no more than 8 KiB of trailers unless told to.
-const MESSAGE_BYTES: usize = 500;
-const DETAILS_BYTES: usize = 2500;
 
 /// Why a request got no answer.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -37,19 +22,19 @@ pub enum ApiError {
     /// The caller may not ask this. No door asks yet.
     #[error("not allowed")]
     Forbidden,
-    /// Nothing lives at this path.
+    /// The server has nothing at this path.
     #[error("no such path: {0}")]
     UnknownPath(String),
     /// The path is there, but not for this method.
     #[error("method {0} is not allowed here")]
     WrongMethod(String),
-    /// The messages are compressed, in this way.
+    /// The messages are compressed in a way that the server does not read. The text names it.
     #[error("messages compressed with {0} are not read")]
     UnsupportedEncoding(String),
     /// The content type is not that of the door.
     #[error(
         "content type {0} is not read at the path of a gRPC service; over REST, POST JSON to {rest}",
-        rest = super::rest::PATH
+        rest = REST_PATH
     )]
     UnsupportedType(String),
     /// A body or message is over a limit. The text names the limit.
@@ -58,35 +43,36 @@ pub enum ApiError {
     /// The answer is over a limit. The text names the limit.
     #[error("{0}")]
     AnswerTooLarge(String),
-    /// Shed before any work. The text names the limit.
+    /// The server is busy and refused the request before any work. The text names the limit.
     #[error("the server is busy: {0}")]
     Busy(String),
-    /// The flow log cannot be asked now.
+    /// The flow log cannot be reached.
     #[error("the flow log is unavailable: it cannot be reached")]
     StoreUnreachable,
-    /// The flow log will not talk to this server. The credentials are the server's, not the caller's:
-    /// until an operator mends them it is as good as without a store, and its readiness says the same.
+    /// The flow log refuses the server's credentials. They are not the caller's: until an operator corrects them, the
+    /// server is as good as without a store, and is not ready.
     #[error("the flow log is unavailable: it refuses access to this server")]
     StoreDenied,
-    /// The server ends, and a stream with it.
+    /// The server is shutting down, so this stream ends.
     #[error("the server is shutting down")]
     ShuttingDown,
-    /// The time was up before anything was found, or a stream was not read. The text names the limit.
+    /// The time was over before anything was found, or the caller did not read a stream. The text names the limit.
     #[error("{0}")]
     Deadline(String),
-    /// The flow log lacks a table or column: told on purpose, because only its owner can mend it.
+    /// The flow log lacks a table or column. The caller is told its name, because only the owner of the flow log can
+    /// add it.
     #[error("the flow log lacks {0}")]
     Schema(String),
-    /// A fault of ours, or an answer of the store that makes no sense. Callers get only the request id.
+    /// A fault of this program, or an answer of the store that makes no sense. The caller gets only the request id.
     #[error("internal error")]
     Internal,
 }
 
-/// What is not for the caller but for the log: the detail behind an error.
+/// The detail behind an error, which goes to the log and not to the caller.
 pub type Detail = String;
 
-/// Maps a failure of the store. Nothing of the store's own text reaches the caller, except a missing
-/// table or column.
+/// The error for a failure of the store. Nothing of the store's own text reaches the caller, except the name of a
+/// missing table or column.
 pub fn from_store(error: &StoreError) -> (ApiError, Detail) {
     let mapped = match error {
         StoreError::Unreachable(_) => ApiError::StoreUnreachable,
@@ -143,7 +129,7 @@ impl ApiError {
         }
     }
 
-    /// The reason, for programs.
+    /// The machine-readable reason.
     pub fn reason(&self) -> ErrorReason {
         match self {
             ApiError::Invalid(_) => ErrorReason::InvalidRequest,
@@ -164,111 +150,11 @@ impl ApiError {
             ApiError::Internal => ErrorReason::Internal,
         }
     }
-
-    /// What the caller reads.
-    fn message(&self, request_id: &str) -> String {
-        match self {
-            ApiError::Invalid(violations) => violations.to_string(),
-            ApiError::Internal => format!("internal error, request id {request_id}"),
-            other => other.to_string(),
-        }
-    }
-
-    /// The error as a gRPC status.
-    pub fn status(&self, request_id: &str) -> Status {
-        let mut message = self.message(request_id);
-        let mut details = ErrorDetails::with_error_info(
-            self.reason().as_str_name(),
-            PACKAGE,
-            metadata(request_id)
-                .map(|(name, id)| (name.to_owned(), id.to_owned()))
-                .collect::<HashMap<_, _>>(),
-        );
-        match self {
-            ApiError::Invalid(violations) => {
-                let fields = violations.fitting(DETAILS_BYTES).list;
-                let fields: Vec<_> =
-                    fields.iter().map(|v| FieldViolation::new(&v.path, &v.message)).collect();
-                details.set_bad_request(fields);
-                message = violations.fitting(MESSAGE_BYTES).to_string();
-            }
-            ApiError::Busy(_) => {
-                details.set_retry_info(Some(std::time::Duration::from_secs(RETRY_AFTER_S)));
-            }
-            _ => {}
-        }
-        Status::with_error_details(self.code(), message, details)
-    }
-
-    /// The error as a status that travels as data, among the answers of a stream.
-    pub fn rpc_status(&self, request_id: &str) -> tonic_types::Status {
-        // The details of a status with details are such a message.
-        tonic_types::Status::decode(self.status(request_id).details()).unwrap_or_default()
-    }
-
-    /// The error as a REST answer, in both shapes at once.
-    pub fn response(&self, request_id: &str) -> Response<Body> {
-        let message = self.message(request_id);
-        let (status, opt_status) = self.http();
-        // In the order in which a gRPC status has them.
-        let mut details = Vec::new();
-        if let ApiError::Busy(_) = self {
-            details.push(RestDetail::RetryInfo {
-                kind: "type.googleapis.com/google.rpc.RetryInfo",
-                retry_delay: format!("{RETRY_AFTER_S}s"),
-            });
-        }
-        details.push(RestDetail::ErrorInfo {
-            kind: "type.googleapis.com/google.rpc.ErrorInfo",
-            reason: self.reason().as_str_name(),
-            domain: PACKAGE,
-            metadata: metadata(request_id).collect(),
-        });
-        if let ApiError::Invalid(violations) = self {
-            details.push(RestDetail::BadRequest {
-                kind: "type.googleapis.com/google.rpc.BadRequest",
-                field_violations: violations
-                    .list
-                    .iter()
-                    .map(|v| RestViolation {
-                        field: &v.path,
-                        description: &v.message,
-                        reason: "",
-                        localized_message: None,
-                    })
-                    .collect(),
-            });
-        }
-        let body = RestError {
-            opt_status,
-            description: &message,
-            code: self.code() as i32,
-            message: &message,
-            details,
-        };
-        let mut response = super::rest::json(status, &body);
-        match self {
-            ApiError::Busy(_) => {
-                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
-            }
-            // Which one is read.
-            ApiError::UnsupportedEncoding(_) => {
-                response.headers_mut().insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-            }
-            _ => {}
-        }
-        response
-    }
 }
 
-/// The metadata of every ErrorInfo.
-fn metadata(request_id: &str) -> impl Iterator<Item = (&'static str, &str)> {
-    Some(("request_id", request_id)).filter(|(_, id)| !id.is_empty()).into_iter()
-}
-
-/// The contract's error for a message that tonic refused, with a code that is not of the contract:
-/// OUT_OF_RANGE for one that is too large, INTERNAL for one that is no valid protobuf, UNIMPLEMENTED for
-/// a compressed one. `None` for everything else: a caller that is gone.
+/// The contract's error for a message that tonic refused. tonic uses codes of its own: OUT_OF_RANGE for a message that
+/// is too large, INTERNAL for one that is no valid protobuf, UNIMPLEMENTED for a compressed one. `None` for every other
+/// code: the caller is gone.
 pub fn from_refused_message(status: &Status, limits: &Limits) -> Option<ApiError> {
     match status.code() {
         Code::OutOfRange => {
@@ -282,141 +168,5 @@ pub fn from_refused_message(status: &Status, limits: &Limits) -> Option<ApiError
             Some(ApiError::UnsupportedEncoding(encoding.to_owned()))
         }
         _ => None,
-    }
-}
-
-/// Body of a REST error: the documented envelope and grpc-gateway's.
-#[derive(Serialize)]
-struct RestError<'a> {
-    #[serde(rename = "OPT_STATUS")]
-    opt_status: &'static str,
-    #[serde(rename = "DESCRIPTION")]
-    description: &'a str,
-    code: i32,
-    message: &'a str,
-    details: Vec<RestDetail<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum RestDetail<'a> {
-    BadRequest {
-        #[serde(rename = "@type")]
-        kind: &'static str,
-        #[serde(rename = "fieldViolations")]
-        field_violations: Vec<RestViolation<'a>>,
-    },
-    RetryInfo {
-        #[serde(rename = "@type")]
-        kind: &'static str,
-        #[serde(rename = "retryDelay")]
-        retry_delay: String,
-    },
-    ErrorInfo {
-        #[serde(rename = "@type")]
-        kind: &'static str,
-        reason: &'static str,
-        domain: &'static str,
-        metadata: BTreeMap<&'static str, &'a str>,
-    },
-}
-
-#[derive(Serialize)]
-struct RestViolation<'a> {
-    field: &'a str,
-    description: &'a str,
-    /// Never set; a gateway prints every field of google.rpc.BadRequest, and so does this door.
-    reason: &'static str,
-    /// Likewise.
-    #[serde(rename = "localizedMessage")]
-    localized_message: Option<&'static str>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_table_of_the_contract() {
-        let text = String::new;
-        let mut reasons = vec![ErrorReason::Unspecified];
-        for (error, code, http, opt_status, reason) in [
-            (
-                ApiError::Invalid(Violations::one("a", "b")),
-                Code::InvalidArgument,
-                400,
-                "INVALID_POST_DATA",
-                "INVALID_REQUEST",
-            ),
-            (ApiError::Unauthenticated, Code::Unauthenticated, 401, "FORBIDDEN", "UNAUTHENTICATED"),
-            (ApiError::Forbidden, Code::PermissionDenied, 403, "FORBIDDEN", "PERMISSION_DENIED"),
-            (ApiError::UnknownPath(text()), Code::Unimplemented, 404, "NOT_FOUND", "UNKNOWN_METHOD"),
-            (ApiError::WrongMethod(text()), Code::Unimplemented, 405, "NOT_ALLOW_METHOD", "UNKNOWN_METHOD"),
-            (
-                ApiError::UnsupportedEncoding(text()),
-                Code::Unimplemented,
-                415,
-                "INVALID_POST_DATA",
-                "UNSUPPORTED_ENCODING",
-            ),
-            (
-                ApiError::UnsupportedType(text()),
-                Code::Unimplemented,
-                415,
-                "INVALID_POST_DATA",
-                "UNSUPPORTED_ENCODING",
-            ),
-            (
-                ApiError::RequestTooLarge(text()),
-                Code::ResourceExhausted,
-                413,
-                "INVALID_POST_DATA",
-                "REQUEST_TOO_LARGE",
-            ),
-            (
-                ApiError::AnswerTooLarge(text()),
-                Code::ResourceExhausted,
-                413,
-                "INVALID_POST_DATA",
-                "ANSWER_TOO_LARGE",
-            ),
-            (ApiError::Busy(text()), Code::ResourceExhausted, 429, "SERVER_BUSY", "SERVER_BUSY"),
-            (ApiError::StoreUnreachable, Code::Unavailable, 503, "SERVER_ERROR", "STORE_UNREACHABLE"),
-            (ApiError::StoreDenied, Code::Unavailable, 503, "SERVER_ERROR", "STORE_DENIED"),
-            (ApiError::Schema(text()), Code::Internal, 500, "INTERNAL_SERVER_ERROR", "STORE_SCHEMA"),
-            (ApiError::Deadline(text()), Code::DeadlineExceeded, 504, "SERVER_ERROR", "DEADLINE_EXCEEDED"),
-            (ApiError::Internal, Code::Internal, 500, "INTERNAL_SERVER_ERROR", "INTERNAL"),
-            (ApiError::ShuttingDown, Code::Unavailable, 503, "SERVER_ERROR", "SHUTTING_DOWN"),
-        ] {
-            assert_eq!(error.code(), code, "{error:?}");
-            assert_eq!(error.http(), (StatusCode::from_u16(http).unwrap(), opt_status), "{error:?}");
-
-            let reason = format!("ERROR_REASON_{reason}");
-            let status = error.status("id");
-            let info = status.get_details_error_info().unwrap();
-            assert_eq!((info.reason.as_str(), info.domain.as_str()), (reason.as_str(), "tracecompletion.v1"));
-            assert_eq!(info.metadata["request_id"], "id");
-            let data = error.rpc_status("id");
-            assert_eq!((data.code, data.message.as_str()), (code as i32, status.message()));
-            assert_eq!(data.details.len(), status.get_error_details_vec().len());
-            reasons.push(error.reason());
-        }
-        reasons.dedup();
-        let all: Vec<_> = (0..).map_while(|number| ErrorReason::try_from(number).ok()).collect();
-        assert_eq!(reasons, all, "each reason of the contract has its error");
-    }
-
-    #[test]
-    fn many_faults_fit_the_trailers_of_any_client() {
-        let mut violations = Violations::default();
-        for i in 0..500 {
-            violations
-                .push(format!("app_spans[{i}].end_time_us"), "1766999999999000 is less than start_time_us");
-        }
-        let headers = ApiError::Invalid(violations).status("id").into_http::<Body>().headers().clone();
-        let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 32).sum();
-        assert!(bytes < 8000, "{bytes}");
-        let message = headers["grpc-message"].to_str().unwrap();
-        assert!(message.ends_with("and%20493%20more"), "{message}");
     }
 }

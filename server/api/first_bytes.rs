@@ -14,13 +14,13 @@ use tokio::{
     time::Sleep,
 };
 
-/// Length of HTTP/2's preface: as many bytes settle the protocol, and then its own limits hold.
+/// Length of HTTP/2's preface. After so many bytes the protocol is known, and its own time limits hold.
 const SETTLED: usize = 24;
 
-/// A connection of which the first bytes must come in time.
+/// A connection whose first bytes must arrive in time.
 pub(super) struct FirstBytes<I> {
     io: I,
-    /// Bytes still to come, and until when.
+    /// How many bytes are still missing, and the timer that ends the wait for them.
     awaited: Option<(usize, Pin<Box<Sleep>>)>,
 }
 

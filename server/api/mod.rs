@@ -1,51 +1,41 @@
-//! The two doors, gRPC and REST, on one port. The only place that knows tonic, axum and hyper.
+//! The two doors, gRPC and REST, on one port. The only place that knows tonic, axum and hyper. A new door is a
+//! folder or file beside these, and gets its route in `routes`.
 //!
 //! | file | holds |
 //! |---|---|
 //! | [`server`] | [`run`]: accepts connections, serves both doors, drains at a shutdown |
-//! | `doors` | the routes: which path is which door, and what everything else gets |
+//! | `routes` | which path is which door, and what every other path gets |
 //! | `supervise` | what surrounds every request of both doors |
-//! | `scope` | what is known of one request: id, deadline, panics, one log line |
-//! | `grpc`, `rest` | one door each: reads the request, dresses the answer |
-//! | `stream` | one answer in pieces: progress, chunks of spans, a summary |
-//! | `batch` | many questions on one stream |
-//! | `pieces` | what a streamed answer is: work, and the messages that it sends |
-//! | [`json`] | strict reading of the REST body |
-//! | `scalar` | one value of it |
-//! | [`validate`] | what a request may say, the same for both doors |
-//! | `core` | from a request to a completion and its answer, the same for every call |
-//! | [`mod@answer`] | the completed trace as the documented answer |
-//! | `explanation` | why an answer looks as it does |
+//! | `grpc`, `rest` | one door each: reads the request, sends the answer |
+//! | `completer` | from a request to a completion and its answer, the same for every door |
+//! | `door` | the names of the doors, and how each says an error |
+//! | `refusal` | an error as a status, a message or an HTTP answer; notes each failure for the log |
+//! | `scope` | what is known of one request: id, deadline, outcome, one log line |
 //! | [`error`] | why there is no answer: gRPC code, HTTP status, `OPT_STATUS` |
-//! | [`limits`] | the gate that bounds completions at work |
+//! | [`gate`] | bounds how many completions are at work and how many wait |
 //! | [`readiness`] | whether the store answers, with hysteresis |
 //! | `first_bytes` | cuts connections that never say anything |
 //! | `unread` | reads what is left of a request that is answered early |
-//! | [`proto`] | generated from the contract |
+//! | `http` | small things of HTTP |
+//! | `panics`, `shutdown` | panics as values; the signal that the server ends |
 
-pub mod answer;
-mod batch;
-mod core;
-mod doors;
+mod completer;
+mod door;
 pub mod error;
-mod explanation;
 mod first_bytes;
+pub mod gate;
 mod grpc;
-pub mod json;
-pub mod limits;
-mod pieces;
-pub mod proto;
+mod http;
+mod panics;
 pub mod readiness;
+mod refusal;
 mod rest;
-mod scalar;
+mod routes;
 mod scope;
 pub mod server;
-mod stream;
+mod shutdown;
 mod supervise;
 mod unread;
-pub mod validate;
 
 pub use error::ApiError;
-pub use rest::PATH as REST_PATH;
 pub use server::{Drained, run};
-pub use validate::{Rules, Violation, Violations};

@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use tonic_health::{ServingStatus, server::HealthReporter};
 use tracing::{info, warn};
 
-use super::{proto::SERVICE_NAME, scope::CatchPanic};
-use crate::{config::Server, store::FlowStore, telemetry::panic_text};
+use super::panics::CatchPanic;
+use crate::{config::Server, contract::proto::SERVICE_NAME, store::FlowStore, telemetry::panic_text};
 
-/// Decides on readiness.
+/// Decides whether the server is ready.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Hysteresis {
     ready: bool,
@@ -27,7 +27,7 @@ impl Hysteresis {
         Hysteresis { ready: false, failures: 0, max_failures }
     }
 
-    /// Takes in whether the store has answered, and says whether the server is ready now.
+    /// Notes whether the store has answered. Returns whether the server is ready now.
     pub fn observe(&mut self, answered: bool) -> bool {
         if answered {
             self.failures = 0;
@@ -75,7 +75,7 @@ async fn ask<S: FlowStore>(store: &S, time: Duration) -> Result<(), String> {
     }
 }
 
-/// Tells the health service, overall and by name.
+/// Tells the health service, for the whole server and for the service by name.
 pub(super) async fn publish(health: &HealthReporter, ready: bool) {
     let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
     for service in ["", SERVICE_NAME] {

@@ -6,37 +6,36 @@ use axum::{
     Extension,
     body::{Body, Bytes, to_bytes},
     extract::State,
-    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+    http::{HeaderMap, Response, StatusCode, header},
 };
 use http_body_util::LengthLimitError;
-use serde::Serialize;
 
 use super::{
-    answer, core::Core, error::ApiError, json as request_json, proto::CompleteTraceResponse, scope::Scope,
-    supervise::shown, validate::Violations,
+    completer::Completer,
+    error::ApiError,
+    http::{json, shown},
+    refusal::Refusal,
+    scope::Scope,
 };
-use crate::store::FlowStore;
-
-/// Path of the REST door; a trailing slash is accepted too.
-pub const PATH: &str = "/v1/stats/querier/tracing-completion-by-external-app-spans";
+use crate::{
+    contract::{Rules, Violations, answer, json as request_json, proto::CompleteTraceResponse},
+    store::FlowStore,
+};
 
 /// Answers a completion.
 pub(super) async fn complete<S: FlowStore>(
-    State(core): State<Arc<Core<S>>>,
+    State(completer): State<Arc<Completer<S>>>,
     Extension(scope): Extension<Arc<Scope>>,
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
     let answer = async {
         plain(&headers)?;
-        let bytes = read(&headers, body, core.limits().max_request_bytes).await?;
-        let read = move |rules: super::Rules<'_>| request_json::body(&bytes, rules);
-        core.complete(&scope, content_length(&headers), read, |answer| print(&answer)).await
+        let bytes = read(&headers, body, completer.limits().max_request_bytes).await?;
+        let read = move |rules: Rules<'_>| request_json::body(&bytes, rules);
+        completer.complete(&scope, content_length(&headers), read, |answer| print(&answer)).await
     };
-    answer.await.unwrap_or_else(|error| {
-        scope.failed(&error, None);
-        error.response(&scope.request_id)
-    })
+    answer.await.unwrap_or_else(|error| Refusal::of(&scope, &error).response())
 }
 
 /// Refuses a body that is compressed.
@@ -55,7 +54,7 @@ fn plain(headers: &HeaderMap) -> Result<(), ApiError> {
 
 fn content_length(headers: &HeaderMap) -> usize {
     let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    // Chunked bodies may be anything.
+    // A chunked body may have any length.
     length.unwrap_or(usize::MAX)
 }
 
@@ -75,15 +74,4 @@ async fn read(headers: &HeaderMap, body: Body, max: u32) -> Result<Bytes, ApiErr
 fn print(answer: &CompleteTraceResponse) -> Response<Body> {
     let whole = answer.opt_status == answer::SUCCESS;
     json(if whole { StatusCode::OK } else { StatusCode::PARTIAL_CONTENT }, answer)
-}
-
-/// An answer with a JSON body.
-pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
-    // Strings, numbers and lists only: printing them cannot fail.
-    let body = serde_json::to_vec(body).unwrap_or_default();
-    let mut response = Response::new(Body::from(body));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
 }

@@ -1,27 +1,23 @@
-//! What is known of one request while it is worked on, whichever door it came through: its id, its
-//! deadline, what becomes of a panic in it, and its one log line.
+//! What the server knows of one request while it works on it, whichever door it came through: its id, its deadline,
+//! its outcome, and its one log line.
 
 use std::{
-    any::Any,
     future::Future,
     hash::{BuildHasher, RandomState},
-    panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::error::ApiError;
+use super::{error::ApiError, panics::CatchPanic};
 use crate::telemetry::panic_text;
 
-/// Names requests: a random start, so that two servers or two runs do not share names, and a counter.
+/// Makes request ids: a random start, so that two servers or two runs have different ids, and a counter.
 #[derive(Debug)]
 pub(super) struct RequestIds {
     start: u64,
@@ -41,14 +37,14 @@ impl RequestIds {
 /// What is known of one request. Shared by the supervision around it and the door that serves it.
 #[derive(Debug)]
 pub(super) struct Scope {
-    /// Its name.
+    /// Its id, which the caller gets in the answer.
     pub(super) request_id: String,
-    /// When the store must have answered, so that what it found can still be sent.
+    /// The time until which the store must have answered, so that what it found can still be sent.
     pub(super) store_deadline: Instant,
     /// Spans of the request and of the answer.
     pub(super) spans: AtomicUsize,
     pub(super) answer_spans: AtomicUsize,
-    /// Whether the door got to see the request. Where it did not, tonic has answered by itself.
+    /// Whether our code has seen the request. Where it has not, tonic has answered by itself.
     pub(super) reached: AtomicBool,
     started: Instant,
     /// Time from the start to the answer.
@@ -58,7 +54,7 @@ pub(super) struct Scope {
     method: &'static str,
     /// `OPT_STATUS` of the outcome.
     outcome: OnceLock<&'static str>,
-    /// What the caller is not told.
+    /// What the log says of a failure and the caller is not told.
     detail: OnceLock<String>,
 }
 
@@ -87,7 +83,7 @@ impl Scope {
         })
     }
 
-    /// One of the questions of a batch, the `number`th, that arrives now. Its time is its own.
+    /// The scope of the `number`th question of a batch, which arrives now. It has a deadline of its own.
     pub(super) fn question(&self, number: u64) -> Arc<Self> {
         Scope::new(format!("{}.{number}", self.request_id), self.door, self.method, self.time)
     }
@@ -97,7 +93,7 @@ impl Scope {
         self.started.elapsed()
     }
 
-    /// Runs work for the request, not beyond its deadline. See [`Scope::caught`].
+    /// Runs work for the request, until its deadline at most. See [`Scope::caught`].
     pub(super) async fn bounded<T>(
         &self,
         work: impl Future<Output = Result<T, ApiError>> + Send,
@@ -112,43 +108,51 @@ impl Scope {
         .await
     }
 
-    /// Runs work for the request. A failure is noted; a panic becomes one.
+    /// Runs work for the request. A panic in it becomes an error, and its message goes to the log.
     pub(super) async fn caught<T>(
         &self,
         work: impl Future<Output = Result<T, ApiError>> + Send,
     ) -> Result<T, ApiError> {
         match CatchPanic(Box::pin(work)).await {
-            Ok(result) => result.inspect_err(|error| self.failed(error, None)),
+            Ok(result) => result,
             Err(panic) => {
-                let error = ApiError::Internal;
-                self.failed(&error, Some(format!("panic: {}", panic_text(&*panic))));
-                Err(error)
+                self.note_detail(format!("panic: {}", panic_text(&*panic)));
+                Err(ApiError::Internal)
             }
         }
     }
 
+    /// Notes that there is an answer.
     pub(super) fn succeeded(&self, opt_status: &'static str) {
         self.outcome.set(opt_status).ok();
     }
 
-    /// Notes a failure for the log. The first one is the cause.
-    pub(super) fn failed(&self, error: &ApiError, detail: Option<String>) {
-        self.outcome.set(error.http().1).ok();
-        if let Some(detail) = detail {
-            self.detail.set(detail).ok();
-        }
+    /// Notes that there is none. The first failure is the cause. Only a `Refusal` calls this.
+    pub(super) fn failed(&self, opt_status: &'static str) {
+        self.outcome.set(opt_status).ok();
+    }
+
+    /// `OPT_STATUS` of the outcome, once it is known.
+    #[cfg(test)]
+    pub(super) fn outcome(&self) -> Option<&'static str> {
+        self.outcome.get().copied()
+    }
+
+    /// Notes for the log what is behind a failure. The first detail is the cause.
+    pub(super) fn note_detail(&self, detail: String) {
+        self.detail.set(detail).ok();
     }
 }
 
 impl Drop for Scope {
-    /// The last owner is gone, however the request ended: one line for each request.
+    /// Writes the log line. This runs when the last owner is gone, however the request ended.
     fn drop(&mut self) {
         let status = self.outcome.get().copied().unwrap_or("CANCELLED");
         let Scope { method, door, .. } = *self;
         let request_id = self.request_id.as_str();
         let spans = self.spans.load(Ordering::Relaxed);
         let answer_spans = self.answer_spans.load(Ordering::Relaxed);
-        // In whole µs: what a float has beyond that is noise, and is printed.
+        // In whole µs: more digits of the float would be noise in the log.
         let duration_ms = self.started.elapsed().as_micros() as f64 / 1e3;
         match self.detail.get() {
             None => {
@@ -160,23 +164,6 @@ impl Drop for Scope {
                     door, status, spans, answer_spans, duration_ms, request_id, detail, "not completed"
                 );
             }
-        }
-    }
-}
-
-/// Runs a future, and gives a panic in it as a value: one bad request must not take its connection, and
-/// the other requests on it, down.
-pub(super) struct CatchPanic<F>(pub(super) Pin<Box<F>>);
-
-impl<F: Future> Future for CatchPanic<F> {
-    type Output = Result<F::Output, Box<dyn Any + Send>>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // After a panic the future is not polled again, so that no broken state is seen.
-        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(context))) {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
-            Err(panic) => Poll::Ready(Err(panic)),
         }
     }
 }

@@ -15,16 +15,17 @@ use tokio::{
 };
 use tracing::{debug, info, warn};
 
-use super::{core::Core, doors, first_bytes::FirstBytes, proto::SERVICE_NAME, readiness};
+use super::{completer::Completer, first_bytes::FirstBytes, readiness, routes, shutdown::stopped};
 use crate::{
     config::{Config, Limits},
+    contract::proto::SERVICE_NAME,
     store::FlowStore,
 };
 
-/// Time between two tries to accept where the system refuses, for instance for want of descriptors.
+/// Pause after the system could not accept a connection, for instance because no file descriptors are left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// HTTP/2 pings go to quiet connections that often, and must be answered within [`PING_TIMEOUT`]: a
-/// peer that vanished does not hold its connection.
+/// Time between two HTTP/2 pings on a quiet connection. A peer that does not answer one within [`PING_TIMEOUT`] is gone,
+/// and its connection is closed.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -54,8 +55,9 @@ pub async fn run<S: FlowStore>(
     readiness::publish(&health, false).await;
     let (ready, is_ready) = watch::channel(false);
     let (stop, stopping) = watch::channel(false);
-    let core = Core::new(Arc::clone(&store), config);
-    let router = doors::routes(core, health_service, is_ready, stopping.clone()).map_err(io::Error::other)?;
+    let completer = Completer::new(Arc::clone(&store), config);
+    let router =
+        routes::routes(completer, health_service, is_ready, stopping.clone()).map_err(io::Error::other)?;
 
     let mut readiness = JoinSet::new();
     readiness.spawn(readiness::watch_store(store, config.server.clone(), health.clone(), ready.clone()));
@@ -83,7 +85,7 @@ pub async fn run<S: FlowStore>(
     let Acceptor { listener, mut connections, .. } = acceptor;
     drop(listener);
     stop.send_replace(true);
-    // Ends the streams of health watchers, which would go on for ever.
+    // Ends the streams of health watchers, which would otherwise never end.
     for service in ["", SERVICE_NAME] {
         health.clear_service_status(service).await;
     }
@@ -138,7 +140,7 @@ impl Acceptor {
     }
 }
 
-/// The next connection, once there is a place for it.
+/// Waits until there is a place for a connection, then for the connection.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
@@ -162,12 +164,6 @@ fn is_of_connection(e: &io::Error) -> bool {
     matches!(e.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Waits until the server ends.
-pub(super) async fn stopped(stopping: &mut watch::Receiver<bool>) {
-    // An error is a server that is gone: stop as well.
-    stopping.wait_for(|stopping| *stopping).await.ok();
-}
-
 /// What serves a connection.
 #[derive(Clone)]
 struct Serving {
@@ -179,7 +175,7 @@ struct Serving {
 
 impl Serving {
     async fn serve(mut self, stream: TcpStream, _place: Option<OwnedSemaphorePermit>) {
-        // Answers are small and many: do not wait for more to send.
+        // Answers are small and many, so the kernel should send each at once.
         if let Err(e) = stream.set_nodelay(true) {
             debug!(error = %e, "cannot set TCP_NODELAY");
         }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use axum::{
-    body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
@@ -16,49 +15,16 @@ use axum::{
 use tonic::Status;
 
 use super::{
+    door::Door,
     error::{self, ApiError},
+    http::{is_grpc, shown},
+    refusal::Refusal,
     scope::{RequestIds, Scope},
 };
 use crate::config::Limits;
 
 /// Header of every answer, in both doors.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// A door.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Door {
-    Grpc,
-    Rest,
-}
-
-impl Door {
-    /// The error as this door says it.
-    pub(super) fn error(self, error: &ApiError, request_id: &str) -> Response {
-        match self {
-            Door::Grpc => error.status(request_id).into_http(),
-            Door::Rest => error.response(request_id),
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Door::Grpc => "grpc",
-            Door::Rest => "rest",
-        }
-    }
-
-    /// The method behind a path of this door; `None` where there is none.
-    fn method(self, path: &str) -> Option<&'static str> {
-        const METHODS: [&str; 3] = ["CompleteTrace", "StreamCompleteTrace", "BatchCompleteTrace"];
-        match self {
-            Door::Rest => Some("CompleteTrace"),
-            Door::Grpc => {
-                let called = path.rsplit('/').next()?;
-                METHODS.into_iter().find(|method| *method == called)
-            }
-        }
-    }
-}
 
 /// What the supervision of a door needs.
 #[derive(Clone)]
@@ -69,7 +35,7 @@ pub(super) struct Supervision {
 }
 
 impl Supervision {
-    /// How long this request may take. The seam for deadlines that callers bring with them.
+    /// How long this request may take.
     fn time(&self, _headers: &HeaderMap) -> Duration {
         Duration::from_millis(self.limits.max_request_ms.into())
     }
@@ -86,18 +52,11 @@ pub(super) async fn supervise(
     let time = supervision.time(request.headers());
     let scope = Scope::new(supervision.ids.next(), door.name(), method.unwrap_or("unknown"), time);
     let wrong_type = if door == Door::Grpc { other_than_grpc(request.headers()) } else { None };
-    // Who does not speak gRPC could not read its errors.
+    // A caller that does not speak gRPC could not read a gRPC error.
     let speaks = if wrong_type.is_some() { Door::Rest } else { door };
     let answer = match (wrong_type, method) {
-        (Some(error), _) => {
-            scope.failed(&error, None);
-            Err(error)
-        }
-        (None, None) => {
-            let error = ApiError::UnknownPath(shown(request.uri().path()));
-            scope.failed(&error, None);
-            Err(error)
-        }
+        (Some(error), _) => Err(error),
+        (None, None) => Err(ApiError::UnknownPath(shown(request.uri().path()))),
         (None, Some(_)) => {
             request.extensions_mut().insert(Arc::clone(&scope));
             scope.bounded(async { Ok(next.run(request).await) }).await
@@ -108,7 +67,7 @@ pub(super) async fn supervise(
             own_rejection(response, &scope, &supervision.limits)
         }
         Ok(response) => response,
-        Err(error) => speaks.error(&error, &scope.request_id),
+        Err(error) => speaks.refuse(&Refusal::of(&scope, &error)),
     };
     if let Ok(id) = HeaderValue::from_str(&scope.request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -116,15 +75,15 @@ pub(super) async fn supervise(
     response
 }
 
-/// The middleware of gRPC services that are not supervised: refuses who speaks anything else.
+/// The middleware of gRPC services that are not supervised: refuses requests that are not gRPC.
 pub(super) async fn only_grpc(request: Request, next: Next) -> Response {
     match other_than_grpc(request.headers()) {
-        Some(error) => Door::Rest.error(&error, ""),
+        Some(error) => Door::Rest.refuse(&Refusal::unsupervised(&error)),
         None => next.run(request).await,
     }
 }
 
-/// The error for a content type that is not gRPC's, which tonic would read as if it were.
+/// The error for a content type other than gRPC's. tonic would read such a request as if it were gRPC.
 fn other_than_grpc(headers: &HeaderMap) -> Option<ApiError> {
     if is_grpc(headers) {
         return None;
@@ -134,37 +93,17 @@ fn other_than_grpc(headers: &HeaderMap) -> Option<ApiError> {
     Some(ApiError::UnsupportedType(shown(&kind)))
 }
 
-/// Whether a request says that it is gRPC.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
-    const GRPC: &[u8] = b"application/grpc";
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.as_bytes().get(..GRPC.len()));
-    kind.is_some_and(|kind| kind.eq_ignore_ascii_case(GRPC))
-}
-
-/// A path or the value of a header, as messages show it.
-pub(super) fn shown(text: &str) -> String {
-    text.chars().take(200).collect()
-}
-
-/// The contract's error in place of tonic's.
+/// The contract's error in the place of tonic's.
 fn own_rejection(response: Response, scope: &Scope, limits: &Limits) -> Response {
     let status = Status::from_header_map(response.headers());
     let Some(error) = status.and_then(|status| error::from_refused_message(&status, limits)) else {
         return response;
     };
-    scope.failed(&error, None);
-    let mut own = Door::Grpc.error(&error, &scope.request_id);
-    // Tells what the server reads; goes with a refused compression.
+    let mut own = Door::Grpc.refuse(&Refusal::of(scope, &error));
+    // Names the compressions that the server reads. It comes with a refused compression.
     const ACCEPTED: HeaderName = HeaderName::from_static("grpc-accept-encoding");
     if let Some(accepted) = response.headers().get(&ACCEPTED) {
         own.headers_mut().insert(ACCEPTED, accepted.clone());
     }
     own
-}
-
-/// An empty answer, for the doors.
-pub(super) fn empty(status: axum::http::StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
 }

@@ -1,8 +1,10 @@
-//! What a caller still sends when its answer is known already: an unknown path, a body that is too large,
-//! a message that is refused at its first byte. An answer that overtakes the request gets lost: over HTTP/1
-//! the connection is closed while the caller writes, which most clients tell as a broken pipe; over HTTP/2
-//! the stream is reset after the answer, as it must be, and some clients throw the answer away. So the rest
-//! is read first, within bounds: who sends without end, or nothing more, is answered all the same.
+//! Reads the rest of a request whose answer is known early: an unknown path, a body that is too large, a message that is
+//! refused at its first byte.
+//!
+//! An answer that is sent before the request has ended may get lost. Over HTTP/1 the connection is closed while the
+//! caller still writes, and most clients then report a broken pipe. Over HTTP/2 the stream must be reset after the
+//! answer, and some clients then throw the answer away. So the server reads the rest first, within bounds: a caller that
+//! sends for ever, or sends nothing more, gets its answer after that.
 
 use std::{
     pin::Pin,
@@ -23,14 +25,15 @@ use tokio::{sync::oneshot, time::timeout};
 
 use crate::config::Limits;
 
-/// Longest reading.
+/// Longest time of reading.
 const TOTAL: Duration = Duration::from_secs(2);
 /// Longest wait for the next piece. A gRPC caller may keep its side open until it has the answer.
 const IDLE: Duration = Duration::from_millis(200);
-/// Most that is read, as a multiple of the largest request: who is over the limit by mistake is told so.
+/// Most bytes that are read, as a multiple of `max_request_bytes`. It is above 1 so that a caller whose request is a
+/// little too large still gets the error that says so.
 const REQUESTS: u64 = 4;
 
-/// How much of what nobody wants is read.
+/// How much of a body that nobody needs is read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Bounds {
     bytes: u64,
@@ -45,13 +48,13 @@ impl Bounds {
 
     /// Reads a body to its end, or to a bound.
     async fn read(self, mut body: Body) {
-        // What is announced as too long would be cut in any case: then rather at once.
+        // A body that is announced as longer than the bound would be cut in the end. It is not read at all.
         if body.size_hint().lower() > self.bytes {
             return;
         }
         let reading = async {
             let mut left = self.bytes;
-            // An error is a caller that is gone.
+            // An error means that the caller is gone.
             while let Ok(Some(Ok(frame))) = timeout(self.idle, body.frame()).await {
                 let size = frame.data_ref().map_or(0, Bytes::len) as u64;
                 match left.checked_sub(size) {
@@ -64,8 +67,8 @@ impl Bounds {
     }
 }
 
-/// The middleware around everything. A body that is still in use when the head of the answer is known, by a
-/// stream of questions, is left alone.
+/// The middleware around all routes. It leaves a body alone that is still in use when the head of the answer is known:
+/// that of a stream of questions.
 pub(super) async fn read_rest(State(bounds): State<Bounds>, request: Request, next: Next) -> Response {
     if request.body().is_end_stream() {
         return next.run(request).await;
@@ -75,7 +78,7 @@ pub(super) async fn read_rest(State(bounds): State<Bounds>, request: Request, ne
     let lent = |body| Body::new(Lent { body, asked: false, ended: false, back: Some(back) });
     let response = next.run(request.map(lent)).await;
     if let Ok(rest) = given_back.try_recv() {
-        // Who expects "100 Continue" has not begun to send, and to read now would be to ask for the body.
+        // A caller that expects "100 Continue" has not begun to send. Reading now would ask it for the body.
         if rest.asked || !expects {
             bounds.read(rest.body).await;
         }
@@ -127,7 +130,7 @@ impl Drop for Lent {
             return;
         }
         if let Some(back) = self.back.take() {
-            // Nobody takes it any more where the head of the answer is out.
+            // This fails where the head of the answer has been sent already. Nobody waits for the body then.
             back.send(Unread { body: std::mem::take(&mut self.body), asked: self.asked }).ok();
         }
     }

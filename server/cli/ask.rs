@@ -1,16 +1,16 @@
-//! Asks a running server over gRPC, and says in words of an operator why there is no answer.
+//! Asks a running server over gRPC. Where there is no answer, says why in words that an operator understands.
 
 use std::error::Error;
 
 use tonic::{Code, Status, transport::Endpoint};
 
-use super::Failure;
-use crate::api::proto::{
+use super::failure::Failure;
+use crate::contract::proto::{
     CompleteTraceRequest, CompleteTraceResponse,
     trace_completion_service_client::TraceCompletionServiceClient,
 };
 
-/// Largest answer that is taken, in bytes: what a server sends at most unless it is told to send more.
+/// Largest answer that this program accepts, in bytes: the server's own default limit.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
 
 /// Asks once.
@@ -29,14 +29,14 @@ pub(super) async fn ask(
     }
 }
 
-/// What a server said, or what became of the connection to something that may be none.
+/// The server's refusal, or, where no answer came, what happened to the connection.
 fn refusal(server: &str, status: &Status) -> String {
     match status.source() {
-        // made here: no answer has come
+        // The status was made in this process: no answer has come.
         Some(cause) => {
             format!("{server} does not answer as a Trace Completion server: {}", with_causes(cause))
         }
-        // what speaks HTTP/2, or gRPC, but does not have this call
+        // The peer speaks HTTP/2 or gRPC, but does not know this method.
         None if status.code() == Code::Unimplemented => {
             format!("{server} is no Trace Completion server: {}", status.message())
         }
@@ -44,7 +44,7 @@ fn refusal(server: &str, status: &Status) -> String {
     }
 }
 
-/// An error and its causes, each said once: some repeat the text of theirs.
+/// An error and its causes. A cause whose text the error repeats already is left out.
 fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -5,14 +5,17 @@ use std::{env, os::unix::process::parent_id, path::PathBuf, time::Duration};
 use clap::Args;
 use tracing::error;
 
-use super::{Failure, Threads, block_on, print, signal};
+use super::{
+    failure::Failure,
+    running::{Threads, block_on, print, signal},
+};
 use crate::{
     config::Log,
     embedded::{EmbeddedClickHouse, Ended, Options},
     telemetry,
 };
 
-/// Time between two looks at whether the parent is still there.
+/// Time between two checks whether the parent process is still alive.
 const PARENT_POLL: Duration = Duration::from_millis(200);
 
 /// The flags of `clickhouse`.
@@ -60,8 +63,8 @@ pub(super) fn start(
     EmbeddedClickHouse::start(options).map_err(Failure::usage)
 }
 
-/// Waits until the embedded ClickHouse ends although nobody asked it to, which is an error at once: it does
-/// not come back, and nothing works without it.
+/// Waits until the embedded ClickHouse ends although nobody asked it to. That is an error: nothing works without it,
+/// and nothing starts it again.
 pub(super) async fn died(server: &mut EmbeddedClickHouse) -> Failure {
     let url = server.http_url();
     match server.ended().await {
@@ -76,8 +79,8 @@ pub(super) async fn died(server: &mut EmbeddedClickHouse) -> Failure {
     }
 }
 
-/// Waits until the parent has ended: an orphan gets another one. Looked at rather than signalled, because
-/// the system's own signal for it comes when the parent's *thread* ends.
+/// Waits until the parent process has ended: then this process has another parent. Polls, because the signal that
+/// Linux offers for this comes already when the parent's *thread* ends.
 async fn orphaned(parent: u32) {
     while parent_id() == parent {
         tokio::time::sleep(PARENT_POLL).await;

@@ -11,14 +11,20 @@ use std::{
 use clap::{Args, ValueEnum};
 use tonic::transport::Endpoint;
 
-use super::{Failure, Threads, ask::ask, block_on, config_file, explain, print, terminal, tree};
+use super::{
+    ask::ask,
+    explain,
+    failure::Failure,
+    running::{Threads, block_on, config_file, print},
+    terminal, tree,
+};
 use crate::{
-    api::{
+    completion,
+    config::{Config, Limits, Tracing},
+    contract::{
         Rules, answer, json,
         proto::{CompleteTraceRequest, CompleteTraceResponse},
     },
-    completion,
-    config::{Config, Limits, Tracing},
     flow::CompletionRequest,
     replay::{self, Case, RecordError},
     store::{ClickHouseStore, ReadContext},
@@ -27,7 +33,7 @@ use crate::{
 /// Longest wait for a connection; `--timeout-ms` may be less.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 
-/// The server that is asked unless told otherwise.
+/// The server that is asked where `--server` is not given.
 const SERVER: &str = "http://127.0.0.1:20418";
 
 /// The flags of `complete`.
@@ -119,7 +125,7 @@ impl Complete {
         })
     }
 
-    /// As a server with this configuration would complete it.
+    /// Completes the trace as a server with this configuration would.
     fn complete_alone(&self) -> Result<CompleteTraceResponse, Failure> {
         let mut config =
             Config::load(config_file(&self.config).as_deref(), env::vars_os()).map_err(Failure::usage)?;
@@ -191,7 +197,7 @@ fn read(file: &Path) -> Result<Vec<u8>, Failure> {
 
 fn request(file: &Path) -> Result<CompleteTraceRequest, Failure> {
     let bytes = read(file)?;
-    // The form is checked here; how much is too much is for the server to say.
+    // Only the form is checked here. The limits are the server's.
     let limits = Limits {
         max_app_spans: u32::MAX,
         max_string_bytes: u32::MAX,

@@ -1,4 +1,4 @@
-//! `demo`: a completed trace, with everything it takes in this process: a ClickHouse with rows, a server
+//! `demo`: shows a completed trace. Everything that it needs runs in this process: a ClickHouse with rows, a server
 //! over it, and a caller at each of its doors.
 
 use std::{
@@ -16,14 +16,23 @@ use serde_json::Value;
 use tokio::{sync::oneshot, task::JoinHandle};
 use tonic::transport::Endpoint;
 
-use super::{Failure, Threads, ask::ask, block_on, clickhouse, print, serve::listen, signal, terminal, tree};
+use super::{
+    ask::ask,
+    clickhouse,
+    failure::Failure,
+    running::{Threads, block_on, print, signal},
+    serve::listen,
+    terminal, tree,
+};
 use crate::{
-    api::{self, REST_PATH, proto::CompleteTraceResponse},
-    config::{Config, Log},
+    api,
+    config::{Config, Log, StoreSettings},
+    contract::{REST_PATH, answer, proto::CompleteTraceResponse},
     demo::{Group, World, groups, question},
     embedded::EmbeddedClickHouse,
     flow::{RowId, Texts},
-    store::{ClickHouseStore, FlowStore, FlowWriter, ReadContext, StoreSettings},
+    flow_log::FlowWriter,
+    store::{ClickHouseStore, FlowStore, ReadContext},
     telemetry,
 };
 
@@ -58,10 +67,11 @@ impl Demo {
         let log = Log { level: "warn".to_owned(), ..Log::default() };
         telemetry::init(&log).map_err(Failure::usage)?;
 
-        // Before all that takes time, and has to be undone where the port is taken.
+        // Comes first: where the port is taken, nothing has been started yet that must be ended again.
         let listener = listen(&self.listen)?;
         let begin = Instant::now();
-        // Held to the end: dropping it ends the child, after the store has closed its connections.
+        // Lives until the end of this function: dropping it ends the child, and the store must have closed its
+        // connections before that.
         let mut clickhouse = clickhouse::start(self.data_dir.clone(), None, None)?;
         let (url, directory) = (clickhouse.http_url(), clickhouse.data_dir().display());
         print(&format!("clickhouse  {url} runs after {}, data in {directory}\n", ms(begin.elapsed())))?;
@@ -165,7 +175,7 @@ impl Server {
         let config = Config { store: settings.clone(), ..Config::default() };
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async {
-            // An error is a sender that is gone: end as well.
+            // An error means that the sender is gone: the server ends then too.
             stopped.await.ok();
         };
         let done = tokio::spawn(async move { api::run(listener, shutdown, store, &config).await });
@@ -173,7 +183,7 @@ impl Server {
     }
 
     async fn stop(self) -> Result<(), Failure> {
-        // Fails only where the server has ended already; then it says why below.
+        // Fails only where the server has ended already. The next line says why.
         self.stop.send(()).ok();
         self.done.await.map_err(Failure::work)?.map_err(Failure::work)?;
         Ok(())
@@ -199,9 +209,9 @@ async fn post(url: &str, body: &str) -> Result<Value, Failure> {
     tokio::time::timeout(PATIENCE, answer).await.map_err(|_| Failure::work("REST: no answer in time"))?
 }
 
-/// Whether the answer shows what the demo is for.
+/// Fails where the answer does not show all that the demo is meant to show.
 fn check(answer: &CompleteTraceResponse, groups: &[Group]) -> Result<(), Failure> {
-    if answer.opt_status != api::answer::SUCCESS {
+    if answer.opt_status != answer::SUCCESS {
         return Err(Failure::Work(format!("{}: {}", answer.opt_status, answer.description)));
     }
     match Group::ALL.iter().find(|group| !groups.contains(group)) {

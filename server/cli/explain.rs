@@ -1,10 +1,10 @@
-//! Says why an answer looks as it does, for people: what put each span where it is, along the tree; what
-//! each question of the search brought; trees left out; clocks corrected.
+//! Says for people why an answer looks as it does: the rule that gave each span its parent, what each question of the
+//! search found, which trees were left out, and which clocks were corrected.
 
 use std::{collections::HashMap, fmt::Write};
 
-use super::tree::{self, Kind, Place, Style, cells, cut, harmless, pad};
-use crate::api::proto::{
+use super::tree::{self, Kind, Place, Style, cells, cut, pad, printable};
+use crate::contract::proto::{
     ClockReason, CompleteTraceResponse, Explanation, PrunedTree, SearchRound, Span, SpanReason,
 };
 
@@ -12,7 +12,7 @@ use crate::api::proto::{
 const MIN_REASON: usize = 24;
 /// Most cells of an observation point.
 const MAX_POINT: usize = 8;
-/// What a span id is cut to in a sentence.
+/// Most characters of a span id in a sentence.
 const MAX_ID: usize = 40;
 
 /// Explains the answer, as far as it carries an explanation. Every line ends with a line feed.
@@ -55,13 +55,13 @@ impl Out {
             explanation.spans.iter().map(|reason| (reason.deepflow_span_id.as_str(), reason)).collect();
         let places = tree::walk(spans);
         let deepest = places.iter().map(|place| place.rails.len()).max().unwrap_or(0);
-        // As much room for the lines of the tree as leaves some for the reasons below them.
+        // The lines of the tree may take all the room but the least that a reason needs.
         let width = self.style.width.max(2 * MIN_REASON);
         let lines = width - MIN_REASON;
         for (i, place) in places.iter().enumerate() {
             let span = &spans[place.span];
             let branch = tree::branch(place, deepest, lines);
-            let point = cut(&harmless(&span.tap_side), MAX_POINT);
+            let point = cut(&printable(&span.tap_side), MAX_POINT);
             let room = width.saturating_sub(cells(&branch) + 2 + 2 + MAX_POINT);
             let name = tree::fit(&tree::name(span), room);
             let letter = Kind::of(span).letter(self.style);
@@ -194,7 +194,7 @@ fn sentences(reason: &SpanReason) -> Vec<String> {
     if !reason.rule.is_empty() {
         let matched = reason.matched.join(", ");
         let colon = if matched.is_empty() { "" } else { ": " };
-        return vec![harmless(&format!("{}, {}{colon}{matched}", reason.rule, reason.confidence))];
+        return vec![printable(&format!("{}, {}{colon}{matched}", reason.rule, reason.confidence))];
     }
     if reason.refused.is_empty() {
         return vec!["root: nothing found is related to it".to_owned()];
@@ -209,13 +209,13 @@ fn sentences(reason: &SpanReason) -> Vec<String> {
                 "" => "the parent it had".to_owned(),
                 id => short(id),
             };
-            harmless(&format!("{begin} {id}: {}", refused.reason))
+            printable(&format!("{begin} {id}: {}", refused.reason))
         })
         .collect()
 }
 
 fn short(id: &str) -> String {
-    cut(&harmless(id), MAX_ID)
+    cut(&printable(id), MAX_ID)
 }
 
 /// A row of the table of questions.
@@ -223,7 +223,7 @@ fn cells_of(round: &SearchRound) -> [String; 10] {
     let more = if round.truncated { "+" } else { "" };
     [
         round.iteration.to_string(),
-        harmless(&round.question),
+        printable(&round.question),
         round.keys.to_string(),
         format!("{}{more}", round.rows),
         round.kept.to_string(),

@@ -1,7 +1,7 @@
 //! Explanations by their expected text.
 
 use super::*;
-use crate::api::proto::{CompletedTrace, RefusedParent};
+use crate::contract::proto::{CompletedTrace, RefusedParent};
 
 fn span(id: &str, parent: &str, signal_source: i32, tap_side: &str, name: &str) -> Span {
     Span {

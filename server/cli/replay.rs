@@ -5,8 +5,9 @@ use std::{io::Write, path::PathBuf};
 use clap::Args;
 
 use super::{
-    Failure, Threads, block_on,
     complete::{CaseLimit, Show},
+    failure::Failure,
+    running::{Threads, block_on},
 };
 use crate::replay::{self, Case, Replayed};
 
@@ -39,7 +40,7 @@ impl Replay {
         let Replayed { differences, remarks, answer, .. } = replayed;
         let lines: Vec<&String> = remarks.iter().chain(&differences).collect();
         let mut out = std::io::stderr().lock();
-        // Nobody may be listening; the exit code says it too.
+        // Standard error may be closed. The exit code says the same.
         for line in lines.iter().take(MAX_SHOWN) {
             writeln!(out, "{line}").ok();
         }

@@ -1,7 +1,7 @@
 //! `schema`: prints the tables of the flow log.
 
-use super::{Failure, print};
-use crate::store::ddl;
+use super::{failure::Failure, running::print};
+use crate::flow_log::ddl;
 
 pub(super) fn run() -> Result<(), Failure> {
     print(&ddl::text())

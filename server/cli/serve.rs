@@ -5,12 +5,16 @@ use std::{env, net::TcpListener, path::PathBuf, process, sync::Arc};
 use clap::Args;
 use tracing::{info, warn};
 
-use super::{Failure, Threads, block_on, clickhouse, config_file, print, signal};
+use super::{
+    clickhouse,
+    failure::Failure,
+    running::{Threads, block_on, config_file, print, signal},
+};
 use crate::{
     api,
-    config::Config,
+    config::{Config, StoreSettings},
     embedded::EmbeddedClickHouse,
-    store::{ClickHouseStore, StoreSettings},
+    store::ClickHouseStore,
     telemetry,
 };
 
@@ -51,9 +55,10 @@ impl Serve {
             return print("the configuration is valid\n");
         }
         telemetry::init(&config.log).map_err(Failure::usage)?;
-        // Before all that takes time, and has to be undone where the port is taken.
+        // Comes first: where the port is taken, nothing has been started yet that must be ended again.
         let listener = listen(&config.server.listen)?;
-        // Held to the end: dropping it ends the child, after the store has closed its connections.
+        // Lives until the end of this function: dropping it ends the child, and the store must have closed its
+        // connections before that.
         let mut embedded = self.embedded(&mut config)?;
         block_on(Threads::Many, serve(&config, listener, embedded.as_mut()))
     }
@@ -76,7 +81,7 @@ impl Serve {
             return Ok(None);
         }
         let server = clickhouse::start(self.data_dir.clone(), None, None)?;
-        // Where it is is no matter of configuration; how it is asked still is.
+        // The embedded server decides where it is. How it is asked (timeouts, limits) stays as configured.
         let StoreSettings { url, database, user, password, compression, .. } = server.store_settings();
         config.store = StoreSettings { url, database, user, password, compression, ..config.store.clone() };
         block_on(Threads::One, async { server.create_schema().await.map_err(Failure::work) })?;
@@ -85,7 +90,7 @@ impl Serve {
     }
 }
 
-/// Opens the port, without a runtime. Callers that come before the server serves wait in the kernel's queue.
+/// Opens the port, without a runtime. Connections that arrive before the server accepts wait in the kernel's queue.
 pub(super) fn listen(address: &str) -> Result<TcpListener, Failure> {
     let listener = TcpListener::bind(address);
     listener
@@ -99,12 +104,13 @@ async fn serve(
     embedded: Option<&mut EmbeddedClickHouse>,
 ) -> Result<(), Failure> {
     let listener = tokio::net::TcpListener::from_std(listener).map_err(Failure::work)?;
-    // Does not connect: a flow log that is not there yet costs readiness only.
+    // This does not connect. While the flow log cannot be reached, the server runs but is not ready.
     let store = Arc::new(ClickHouseStore::new(&config.store).map_err(Failure::usage)?);
     let mut died = None;
     let end = async {
         tokio::select! {
-            // First: who ends a whole group of processes may end the child before it is asked to.
+            // The signal is checked first: a signal to the whole process group ends the child too, and that is no
+            // failure then.
             biased;
             () = shutdown() => {}
             failure = gone(embedded) => died = Some(failure),

@@ -5,15 +5,15 @@ use std::{env, io};
 use super::tree::Style;
 use crate::telemetry;
 
-/// Cells of a line where nothing says how many there are, as in a file.
+/// Width of a line, in cells, where the output is no terminal.
 const WIDTH: usize = 120;
 
-/// As wide as `COLUMNS` says, or else the terminal itself: shells do not export what they know.
+/// The width is that of `COLUMNS`, else that of the terminal: most shells do not export `COLUMNS`.
 pub(super) fn style() -> Style {
     let columns = env::var("COLUMNS").ok().and_then(|columns| columns.trim().parse().ok());
     let width = columns.filter(|&columns| columns > 0).or_else(|| {
         let (width, _) = terminal_size::terminal_size_of(io::stdout())?;
-        // a terminal that does not know says 0
+        // A terminal that does not know its width says 0.
         Some(usize::from(width.0)).filter(|&width| width > 0)
     });
     Style { width: width.unwrap_or(WIDTH), colour: telemetry::takes_colour(&io::stdout()) }

@@ -1,12 +1,12 @@
-//! Draws an answer as a call tree for the terminal: a line for each span, the tree on the left, and
-//! columns of what one looks at first on the right.
+//! Draws an answer as a call tree for the terminal: a line for each span, the tree on the left, and the columns that
+//! people look at first on the right.
 //!
 //! The points of one exchange follow each other with an arrow and no further indentation: a request that
 //! crosses six of them is one step of the tree.
 
 use std::{collections::HashMap, fmt::Write};
 
-use crate::api::proto::{CompleteTraceResponse, Span};
+use crate::contract::proto::{CompleteTraceResponse, Span};
 
 /// How to draw.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -220,11 +220,11 @@ pub(super) fn name(span: &Span) -> String {
         (kind, text) if text.starts_with(kind) => text.to_owned(),
         (kind, text) => format!("{kind} {text}"),
     };
-    harmless(&text)
+    printable(&text)
 }
 
 /// Text of callers and captures, so that none of it can steer the terminal.
-pub(super) fn harmless(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let steers = |c: char| c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars().map(|c| if steers(c) { ' ' } else { c }).collect()
 }
@@ -284,7 +284,7 @@ fn columns(places: &[Place], spans: &[Span], origin: i64) -> Vec<Column> {
     let column = |head: &str, align: Align, text: &dyn Fn(&Span) -> String| {
         Column::new(head, align, places.iter().map(|place| text(&spans[place.span])).collect())
     };
-    let short = |text: &str, width: usize| cut(&harmless(text), width);
+    let short = |text: &str, width: usize| cut(&printable(text), width);
     let first = |texts: [&String; 2]| texts.into_iter().find(|t| !t.is_empty()).cloned().unwrap_or_default();
     vec![
         column(SERVICE, Align::Left, &|span| {

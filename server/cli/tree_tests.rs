@@ -1,7 +1,7 @@
 //! Trees by their expected text.
 
 use super::*;
-use crate::api::proto::CompletedTrace;
+use crate::contract::proto::CompletedTrace;
 
 const PLAIN: Style = Style { width: 72, colour: false };
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use toml::{Table, Value};
 
-use super::{Config, ConfigError, fault};
+use super::{error::ConfigError, fault, tables::Config};
 
 /// Prefix of the environment variables that are configuration.
 pub const ENV_PREFIX: &str = "TRACE_COMPLETION_";
@@ -12,15 +12,15 @@ pub const ENV_PREFIX: &str = "TRACE_COMPLETION_";
 /// The variable that names the file, as `--config` does.
 pub const CONFIG_VARIABLE: &str = "TRACE_COMPLETION_CONFIG";
 
-/// Variables with the prefix that are no keys: the file, the library of the embedded ClickHouse, what its
-/// child is told, and the program that tests of the clients run.
-const OTHERS: [&str; 4] = [
+/// Variables with the prefix that are not configuration: the path of the file, the library of the embedded
+/// ClickHouse, the directory that its child removes, and the program that the clients' tests run.
+const NOT_CONFIGURATION: [&str; 4] = [
     CONFIG_VARIABLE,
     "TRACE_COMPLETION_LIBCHDB",
     "TRACE_COMPLETION_EMBEDDED_TEMPORARY",
     "TRACE_COMPLETION_PROGRAM",
 ];
-/// Prefix of the variables by which tests talk to each other.
+/// Prefix of the variables that tests read.
 const TESTS_PREFIX: &str = "TRACE_COMPLETION_TEST_";
 
 /// Puts the variables that are configuration over the table.
@@ -32,7 +32,7 @@ pub(super) fn overlay(
     let mut variables: Vec<(String, OsString)> = environment
         .into_iter()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-        .filter(|(name, _)| name.starts_with(ENV_PREFIX) && !of_others(name))
+        .filter(|(name, _)| name.starts_with(ENV_PREFIX) && !is_not_ours(name))
         .collect();
     variables.sort();
     for (name, value) in variables {
@@ -41,7 +41,7 @@ pub(super) fn overlay(
         let (section, key) = path
             .split_once('_')
             .filter(|(section, _)| defaults.contains_key(*section))
-            // A limit that silently is not there is worse than a server that does not start.
+            // A misspelt limit that is silently ignored is worse than a server that does not start.
             .ok_or_else(|| fault(format!("no such key; {}", example(&path, &defaults))))?;
         let text = value.into_string().map_err(|_| fault("not UTF-8".to_owned()))?;
         let default = defaults.get(section).and_then(|section| section.get(key));
@@ -55,8 +55,8 @@ pub(super) fn overlay(
     Ok(())
 }
 
-fn of_others(name: &str) -> bool {
-    OTHERS.contains(&name) || name.starts_with(TESTS_PREFIX) || made_by_kubernetes(name)
+fn is_not_ours(name: &str) -> bool {
+    NOT_CONFIGURATION.contains(&name) || name.starts_with(TESTS_PREFIX) || made_by_kubernetes(name)
 }
 
 /// Kubernetes sets variables such as `TRACE_COMPLETION_SERVER_PORT_20418_TCP` in the pods beside a
@@ -68,7 +68,8 @@ fn made_by_kubernetes(name: &str) -> bool {
         || name.ends_with("_PORT")
 }
 
-/// How the variable of a key is called, of the key that was meant if its end is right.
+/// The name of a key's variable, as an example: of the key that was probably meant, if the end of the name is
+/// that of a key.
 fn example(path: &str, defaults: &Table) -> String {
     let keys = defaults.iter().flat_map(|(section, keys)| {
         keys.as_table().into_iter().flat_map(Table::keys).map(move |key| (section.as_str(), key.as_str()))

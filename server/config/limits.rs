@@ -19,23 +19,22 @@ pub struct Limits {
     pub max_string_bytes: u32,
     /// Largest `max_iteration` of a request, in rounds. Default 100.
     pub max_iteration: u32,
-    /// Time for one request from its head to the head of the answer, in ms. A tenth of it, at most a
-    /// second, is kept for putting together what was found by then. Default 30000.
+    /// Time for one request from its head to the head of the answer, in ms. The search may not use the last
+    /// tenth of it (at most a second), which is for putting the answer together. Default 30000.
     pub max_request_ms: u32,
     /// Completions that work at the same time. Default 64.
     pub max_concurrent: u32,
-    /// Completions that wait for one of those places; more are shed. Default 256.
+    /// Completions that wait for one of those places; further ones are rejected. Default 256.
     pub max_waiting: u32,
-    /// Longest wait for a place, in ms; then the completion is shed. Default 1000.
+    /// Longest wait for a place, in ms; then the completion is rejected. Default 1000.
     pub max_wait_ms: u32,
-    /// Largest run of spans in one message of a streamed answer, in bytes of its protobuf form; a single
-    /// span larger than that goes alone. Default 1048576 (1 MiB).
+    /// Most bytes of spans in one message of a streamed answer, in its protobuf form; a single larger span
+    /// gets a message of its own. Default 1048576 (1 MiB).
     pub stream_chunk_bytes: u32,
-    /// Questions of one batch stream at work or with an answer that is not read yet; further ones are
-    /// not read. Default 16.
+    /// Questions of one batch stream that are worked on, or whose answer the caller has not read yet. The
+    /// next one is read when there are fewer. Default 16.
     pub batch_in_flight: u32,
-    /// Time in which a caller must make room for the next message of a stream, in ms; then the stream
-    /// is cut. Default 30000.
+    /// Longest time that a stream waits for its caller to read, in ms; then the stream is cut. Default 30000.
     pub stream_stall_ms: u32,
     /// Connections open at the same time; more wait in the kernel's queue. Default 4096.
     pub max_connections: u32,

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
-/// What a word without a target may be.
+use super::error::ConfigError;
+
+/// The levels: what a directive without a target may be.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// What is logged, and how. Logs go to standard error.
@@ -18,15 +20,16 @@ pub struct Log {
 }
 
 impl Log {
-    /// What is wrong with the level. A word alone is taken for a level only: the filter would take one that is
-    /// none for the name of a target, and silence all others.
-    pub(super) fn check(&self) -> Result<(), String> {
+    /// Checks the level. A word alone must be a level: the filter would take any other word for the name of a
+    /// target, and log nothing of all other targets.
+    pub(super) fn check(&self) -> Result<(), ConfigError> {
+        let fault = |problem: String| ConfigError::Value { key: "log.level".to_owned(), problem };
         let is_level = |word: &str| LEVELS.iter().any(|level| word.eq_ignore_ascii_case(level));
         let wrong = self.level.split(',').map(str::trim).find(|part| !part.contains('=') && !is_level(part));
         if let Some(word) = wrong {
-            return Err(format!("{word:?} is no level; there are {}", LEVELS.join(", ")));
+            return Err(fault(format!("{word:?} is no level; there are {}", LEVELS.join(", "))));
         }
-        self.level.parse::<EnvFilter>().map(drop).map_err(|e| format!("{:?}: {e}", self.level))
+        self.level.parse::<EnvFilter>().map(drop).map_err(|e| fault(format!("{:?}: {e}", self.level)))
     }
 }
 

@@ -5,17 +5,18 @@ use std::net::Ipv4Addr;
 use super::random::Random;
 use crate::{
     flow::{L4Protocol, L7Protocol, LogType, SignalSource},
-    store::StoredRow,
+    flow_log::StoredRow,
 };
 
-/// Kubernetes pod and service, a managed database, and an address outside, as DeepFlow numbers resources.
+/// DeepFlow's numbers of resources: a Kubernetes pod, a Kubernetes service, a managed database, an address
+/// outside.
 const POD: u8 = 10;
 const SERVICE: u8 = 102;
 const MANAGED_DATABASE: u8 = 13;
 const INTERNET: u8 = 0;
 /// The NIC type of what eBPF captures.
 const EBPF_NIC: u8 = 7;
-/// The only capture network that DeepFlow brings along.
+/// The only capture network that DeepFlow has by default.
 const CLOUD_NETWORK: u8 = 3;
 
 /// Someone who sends or answers requests.
@@ -31,7 +32,7 @@ pub(super) struct Party {
     pub(super) port: u16,
 }
 
-/// What a party runs as, and so what is seen of it.
+/// Where a party runs, which decides what agents see of it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Home {
     /// A pod on the node of this agent, with a process of this name.
@@ -59,9 +60,9 @@ impl Party {
     }
 }
 
-/// The ids that eBPF gave to what one thread read and wrote, in order (data-model section 9). Data that is
-/// read starts an id, and data that is written next bears it. So a call bears on its way out what the
-/// thread read last, and on its way back what the thread writes next.
+/// The syscall trace ids of one thread (data-model section 9). Data that the thread reads gets a new id, and
+/// the data that it writes next gets the same id. So a call that the thread makes has the id of what it read
+/// last, and the response to that call has the id of what it writes next.
 pub(super) struct Thread {
     /// Id of what the thread read last.
     last_read: u64,
@@ -74,14 +75,14 @@ impl Thread {
     }
 
     fn reads(&mut self, recorder: &mut Recorder) -> u64 {
-        // Ids grow with each read on the machine, whichever thread it is.
+        // Ids grow with each read of any thread.
         recorder.last_syscall_id += u64::from(recorder.random.within(1, 9));
         self.last_read = recorder.last_syscall_id;
         self.last_read
     }
 }
 
-/// A request and its response, as the wire carries them.
+/// A request and its response.
 #[derive(Clone, Copy)]
 pub(super) struct Exchange<'a> {
     pub(super) client: Party,
@@ -98,14 +99,15 @@ pub(super) struct Exchange<'a> {
     pub(super) times: (i64, i64),
 }
 
-/// Rows as they come in.
+/// The rows so far, and the state of the eBPF of all agents.
 pub(super) struct Recorder {
     pub(super) random: Random,
     pub(super) rows: Vec<StoredRow>,
     last_syscall_id: u64,
 }
 
-/// An exchange under way: rows written, but for the ids that the end of its threads' work decides.
+/// An exchange without its response yet: its rows are written, except for the syscall trace ids of the
+/// response.
 pub(super) struct Open {
     /// Row of the client process.
     client: Option<usize>,
@@ -117,7 +119,7 @@ pub(super) struct Open {
 
 impl Recorder {
     pub(super) fn new(mut random: Random) -> Self {
-        // Starts where the agents' boots have left it.
+        // Any large number: a real one depends on the time of the boot.
         let last_syscall_id = u64::from(random.next_u32()) << 18;
         Recorder { random, rows: Vec::new(), last_syscall_id }
     }
@@ -199,7 +201,7 @@ impl Recorder {
             protocol: flow.protocol.0,
             client_port: flow.client_port,
             server_port: server.port,
-            // eBPF numbers sockets, with the kind of source on top; packets belong to flows.
+            // eBPF numbers sockets, with the kind of source in the highest bits; packets belong to flows.
             flow_id: if process {
                 3 << 60 | u64::from(number)
             } else {

@@ -1,8 +1,9 @@
-//! What a span of the answer adds to what the APM knew, as the documentation of the original colours it.
+//! What a span of the answer adds to what the APM knew: the groups that the documentation of the original
+//! service colours.
 
 use std::collections::HashMap;
 
-use crate::{api::proto::Span, flow::SignalSource};
+use crate::{contract::proto::Span, flow::SignalSource};
 
 /// A group of spans.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -21,7 +22,7 @@ impl Group {
     /// All groups, in the order of a legend.
     pub const ALL: [Group; 4] = [Group::Given, Group::Between, Group::Infrastructure, Group::Neighbour];
 
-    /// A word for it.
+    /// Its name.
     pub fn name(self) -> &'static str {
         match self {
             Group::Given => "given",
@@ -31,7 +32,7 @@ impl Group {
         }
     }
 
-    /// A sentence for it.
+    /// What it means, in a few words.
     pub fn meaning(self) -> &'static str {
         match self {
             Group::Given => "spans that the APM sent",

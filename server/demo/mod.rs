@@ -1,4 +1,4 @@
-//! A world to show: one request through a small shop, as DeepFlow's agents capture it and as an APM
+//! The world of the demo: one request through a small shop, as DeepFlow's agents capture it and as an APM
 //! sees it. The same on every run.
 //!
 //! ```text

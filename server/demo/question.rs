@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::{
-    api::proto::{self, CompleteTraceRequest},
+    contract::proto::{self, CompleteTraceRequest},
     flow::{AppSpan, SpanKind},
 };
 
@@ -16,16 +16,27 @@ pub fn message(app_spans: &[AppSpan]) -> CompleteTraceRequest {
 }
 
 fn message_span(span: &AppSpan) -> proto::AppSpan {
+    let AppSpan {
+        trace_id,
+        span_id,
+        parent_span_id,
+        span_kind,
+        start_time_us,
+        end_time_us,
+        name,
+        app_service,
+        app_instance,
+    } = span;
     proto::AppSpan {
-        trace_id: span.trace_id.clone(),
-        span_id: span.span_id.clone(),
-        parent_span_id: span.parent_span_id.clone(),
-        span_kind: number(span.span_kind),
-        start_time_us: span.start_time_us,
-        end_time_us: span.end_time_us,
-        name: span.name.clone(),
-        app_service: span.app_service.clone(),
-        app_instance: span.app_instance.clone(),
+        trace_id: trace_id.clone(),
+        span_id: span_id.clone(),
+        parent_span_id: parent_span_id.clone(),
+        span_kind: number(*span_kind),
+        start_time_us: *start_time_us,
+        end_time_us: *end_time_us,
+        name: name.clone(),
+        app_service: app_service.clone(),
+        app_instance: app_instance.clone(),
     }
 }
 
@@ -54,16 +65,27 @@ struct BodySpan<'a> {
 }
 
 fn body_span(span: &AppSpan) -> BodySpan<'_> {
+    let AppSpan {
+        trace_id,
+        span_id,
+        parent_span_id,
+        span_kind,
+        start_time_us,
+        end_time_us,
+        name,
+        app_service,
+        app_instance,
+    } = span;
     BodySpan {
-        trace_id: &span.trace_id,
-        span_id: &span.span_id,
-        parent_span_id: &span.parent_span_id,
-        span_kind: number(span.span_kind),
-        start_time_us: span.start_time_us,
-        end_time_us: span.end_time_us,
-        name: &span.name,
-        app_service: &span.app_service,
-        app_instance: &span.app_instance,
+        trace_id,
+        span_id,
+        parent_span_id,
+        span_kind: number(*span_kind),
+        start_time_us: *start_time_us,
+        end_time_us: *end_time_us,
+        name,
+        app_service,
+        app_instance,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Who there is, what happens, and what the APM asks.
+//! The services, the request through them, and what the APM asks.
 
 use super::{
     capture::{Exchange, Home, Party, Recorder, Thread},
@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     flow::{AppSpan, L7Protocol, SpanKind},
-    store::StoredRow,
+    flow_log::StoredRow,
 };
 
 const HTTP: L7Protocol = L7Protocol(20);
@@ -24,7 +24,7 @@ const CACHE: Party = Party { number: 8, service: "redis", home: Home::Pod(3, "re
 
 /// When it begins: 2026-01-01T10:20:30.4 UTC, in µs since the epoch.
 const BEGIN_US: i64 = 1_767_262_830_400_000;
-/// How much later the other request comes: while the first is still under way.
+/// How much later the other request comes: while the first is still running.
 const OTHER_LATER_US: i64 = 9_000;
 const SEED: u64 = 20_418;
 
@@ -44,7 +44,7 @@ impl World {
         let mut recorder = Recorder::new(Random::new(SEED));
         let app_spans = one_request(&mut recorder, BEGIN_US);
         let of_the_trace = recorder.rows.len();
-        // Nobody asks for this one: it shows that a completion takes what belongs to the trace only.
+        // Nobody asks for this request: it shows that a completion takes only what belongs to the trace.
         one_request(&mut recorder, BEGIN_US + OTHER_LATER_US);
         let mut rows = recorder.rows;
         let of_the_trace = number(&mut rows, of_the_trace);
@@ -105,7 +105,7 @@ fn one_request(recorder: &mut Recorder, begin_us: i64) -> Vec<AppSpan> {
     let serving_b =
         spans.add(recorder, B, "GET /stock/{id}", SpanKind::Server, &calling_b, within(to_b.times, 170));
 
-    // What no header can be put into, one after the other.
+    // Calls whose protocols carry no trace header, one after the other.
     for call in [
         Exchange {
             protocol: L7Protocol::DNS,
@@ -130,7 +130,7 @@ fn one_request(recorder: &mut Recorder, begin_us: i64) -> Vec<AppSpan> {
         recorder.response(&open, &mut b, &answering);
     }
 
-    // The header goes out, but nobody in service-c reads it.
+    // The request has the header, but service-c does not read it.
     let calling_c = spans.add(recorder, B, "GET", SpanKind::Client, &serving_b, at(12_060, 19_960));
     let to_c = recorder.request(
         &Exchange { header: Some((&trace_id, &calling_c)), ..http(B, C, "/prices/7", at(12_210, 19_830)) },
@@ -144,7 +144,7 @@ fn one_request(recorder: &mut Recorder, begin_us: i64) -> Vec<AppSpan> {
     spans.all
 }
 
-/// An HTTP exchange without any header of interest.
+/// An HTTP exchange without trace headers.
 fn http(client: Party, server: Party, resource: &'static str, times: (i64, i64)) -> Exchange<'static> {
     Exchange {
         client,

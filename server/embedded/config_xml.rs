@@ -1,5 +1,5 @@
-//! The configuration of the embedded server: two files, because users and profiles in the first are
-//! silently ignored.
+//! The configuration of the embedded server: two files, because the engine silently ignores users and
+//! profiles in the first one.
 
 use std::{
     fmt::Write as _,
@@ -7,9 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::User;
+use super::options::User;
 
-/// Writes both files for a server on `data_dir` into `run_dir`, both absolute. Returns the file to start with.
+/// Writes both files for a server on `data_dir` into `run_dir`, both absolute. Returns the file to start
+/// with.
 pub(super) fn write(
     data_dir: &Path,
     run_dir: &Path,
@@ -27,9 +28,9 @@ pub(super) fn write(
     Ok(config)
 }
 
-/// `log-level` stands outside of `logger`, whose own level is ignored: all would be logged, to the last trace.
-/// Ports are on loopback only, since the user `default` has no password and cannot be given one: the session
-/// that keeps the server up logs in as it.
+/// `log-level` stands outside of `logger`, because the engine ignores the level inside and would log
+/// everything. The ports are on loopback only: the session that keeps the server running logs in as the user
+/// `default`, which therefore cannot have a password.
 fn server_xml(data_dir: &Path, run_dir: &Path, http_port: u16, tcp_port: u16) -> String {
     let path = |dir: &Path, name: &str| escape(&dir.join(name).to_string_lossy());
     format!(
@@ -71,7 +72,7 @@ fn server_xml(data_dir: &Path, run_dir: &Path, http_port: u16, tcp_port: u16) ->
     )
 }
 
-/// `http_max_field_value_size` works in a profile only, not in a query.
+/// `http_max_field_value_size` has an effect in a profile only, not in a query.
 fn users_xml(users: &[User]) -> String {
     let mut xml = String::from(
         r"<clickhouse>

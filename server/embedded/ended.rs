@@ -1,4 +1,4 @@
-//! How the child ended, for whoever has to find out why.
+//! How the child ended, for the person who has to find out why.
 
 use std::{
     fs,
@@ -15,13 +15,13 @@ const LOGS: [&str; 2] = ["child.log", "server.log"];
 pub struct Ended {
     /// Exit code or signal: `signal 9 (SIGKILL)`.
     pub how: String,
-    /// The last lines that it logged; empty if it said nothing.
+    /// Its last log lines; empty if it logged nothing.
     pub words: String,
     /// The directory of its logs.
     pub logs: PathBuf,
 }
 
-/// With what a process ended.
+/// The exit code or signal of a process.
 pub(super) fn how(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),
@@ -33,12 +33,12 @@ pub(super) fn how(status: ExitStatus) -> String {
     }
 }
 
-/// Whether a program ends so by a fault of its own code, rather than because somebody wanted it to.
+/// Whether this is the end of a program by a fault of its own code, not because somebody ended it.
 pub(super) fn is_crash(status: ExitStatus) -> bool {
     matches!(status.signal().and_then(name), Some("SIGILL" | "SIGABRT" | "SIGBUS" | "SIGFPE" | "SIGSEGV"))
 }
 
-/// The numbers that Linux has on x86_64 and aarch64: there is no engine for others.
+/// The numbers of Linux on x86_64 and aarch64; the engine runs on no other machines.
 fn name(signal: i32) -> Option<&'static str> {
     Some(match signal {
         1 => "SIGHUP",
@@ -56,7 +56,7 @@ fn name(signal: i32) -> Option<&'static str> {
     })
 }
 
-/// The last lines of the logs in this directory, or the one that tells with which query it crashed.
+/// The last lines of the logs in this directory, or the one that names the query with which it crashed.
 pub(super) fn last_words(run_dir: &Path) -> String {
     let words = LOGS.map(|log| last_lines(&run_dir.join(log)));
     words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" | ")
@@ -64,11 +64,11 @@ pub(super) fn last_words(run_dir: &Path) -> String {
 
 fn last_lines(log: &Path) -> String {
     let text = fs::read(log).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
-    // a crash is told in many lines, of which the last of these has the signal, and the query if one was run
+    // A crash is logged in many lines. The last of these has the signal, and the query if one was running.
     if let Some(line) = text.lines().rfind(|line| line.contains("Received signal")) {
         return line.to_owned();
     }
-    // the engine greets so at each start
+    // The engine prints this at each start.
     let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("Logging error to ");
     let lines: Vec<&str> = text.lines().filter(says).collect();
     lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" | ")

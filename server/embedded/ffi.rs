@@ -10,7 +10,7 @@ use std::{
 
 use libloading::os::unix::{Library, RTLD_LAZY, RTLD_LOCAL};
 
-/// Opens both ports, then reads standard input to its end: the last statement is what keeps the server up.
+/// Opens both ports, then reads standard input to its end: the last statement keeps the server running.
 const SERVE: &str = "SYSTEM START LISTEN HTTP; SYSTEM START LISTEN TCP; \
                      SELECT count() FROM file('/dev/stdin', 'LineAsString')";
 
@@ -18,19 +18,19 @@ type QueryCmdline = unsafe extern "C" fn(c_int, *mut *mut c_char) -> *mut c_void
 type ResultError = unsafe extern "C" fn(*mut c_void) -> *const c_char;
 
 /// Why the server did not run.
-pub(super) enum Fault {
-    /// The library cannot be loaded, or is another one.
+pub(super) enum ServeError {
+    /// The library cannot be loaded, or lacks a function.
     NotLoaded(String),
     /// The engine failed.
     Failed(String),
 }
 
 /// Runs the server in this process until standard input closes.
-pub(super) fn serve(library: &Path, config: &Path) -> Result<(), Fault> {
-    let failed = |message: &dyn Display| Fault::Failed(message.to_string());
+pub(super) fn serve(library: &Path, config: &Path) -> Result<(), ServeError> {
+    let failed = |message: &dyn Display| ServeError::Failed(message.to_string());
     // the reason is not in the text of the error
     let not_loaded = |error: libloading::Error| {
-        Fault::NotLoaded(error.source().map_or_else(|| error.to_string(), ToString::to_string))
+        ServeError::NotLoaded(error.source().map_or_else(|| error.to_string(), ToString::to_string))
     };
     let config = config.to_str().ok_or_else(|| failed(&"the path of the configuration is not UTF-8"))?;
     let arguments = [

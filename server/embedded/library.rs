@@ -1,4 +1,4 @@
-//! Where `libchdb.so` is. Nothing here downloads: that is `scripts/fetch-libchdb.sh`.
+//! Where `libchdb.so` is. Nothing here downloads it; `scripts/fetch-libchdb.sh` does.
 
 use std::{
     env,
@@ -27,7 +27,7 @@ const FILE: &str = "libchdb.so";
 /// Why the library is not there.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LibraryError {
-    /// It is not in any place that is looked in.
+    /// It is in none of the places where it is looked for.
     #[error("{}", how_to_get(.package, .looked_in))]
     NotFound {
         /// The npm package that has it.
@@ -42,7 +42,7 @@ pub enum LibraryError {
         .0.display()
     )]
     NotAtPath(PathBuf),
-    /// The file is damaged, or is something else.
+    /// The file is damaged, or is not this library.
     #[error("{}", how_to_replace(.path, .why))]
     Unusable {
         /// The file.
@@ -68,8 +68,8 @@ fn how_to_get(package: &str, looked_in: &[PathBuf]) -> String {
     )
 }
 
-/// The script is told where, since another copy would not be found before this one. A file that somebody put
-/// elsewhere is nothing to write over.
+/// The script gets the folder, because a copy elsewhere would not be found before this one. A file that
+/// somebody put outside of `node_modules` must not be overwritten.
 fn how_to_replace(path: &Path, why: &str) -> String {
     let folder = path.ancestors().find(|folder| folder.ends_with("node_modules")).and_then(Path::parent);
     let remedy = match folder {
@@ -94,7 +94,7 @@ pub fn find() -> Result<PathBuf, LibraryError> {
     let package = PACKAGE.ok_or(LibraryError::NoneForThisMachine)?;
     let places = places(package, env::var_os("XDG_CACHE_HOME"), env::var_os("HOME"), env::current_exe().ok());
     match places.iter().find(|path| path.is_file()) {
-        // the child runs in another directory
+        // Absolute, because the child runs in another directory.
         Some(path) => Ok(path.canonicalize().unwrap_or_else(|_| path.clone())),
         None => Err(LibraryError::NotFound { package, looked_in: places }),
     }

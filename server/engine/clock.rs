@@ -1,35 +1,38 @@
-//! Host clock correction (algorithm 9): every link between two agents says how far their clocks may lie
-//! apart, if a parent covers its children.
+//! Host clock correction (algorithm 9). A parent covers its children in time, so each link between spans of
+//! two agents limits how far the clocks of the two hosts can be apart.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::flows::{Flow, Instance};
+use super::{
+    flows::{Flow, Instance},
+    index::NodeId,
+};
 use crate::flow::{AgentId, ObservationPoint, Text};
 
-/// What the links said so far.
+/// What the links made so far say about the clocks.
 pub(super) struct ClockObserver {
-    /// Instance names that say nothing: `""` and `"0"`.
+    /// Instance names that name no instance: `""` and `"0"`.
     nameless: [Instance; 2],
-    /// Take request spans as spans of agent 0, as the original does (deviation D-12).
+    /// Take request spans as spans of agent 0, as the original does; the default mode does not (D-12).
     requests_have_a_host: bool,
-    /// Agents whose clocks were compared with an agent's, which is on the parent's side.
+    /// For each agent on the parent's side, the agents whose clocks were compared with its clock.
     kids: BTreeMap<AgentId, BTreeSet<AgentId>>,
-    /// By how much an agent's times may be moved.
+    /// For each agent, the corrections that its times allow.
     ranges: BTreeMap<AgentId, Range>,
 }
 
-/// By how much an agent's times may be moved: lowest and highest, in µs, each with the nodes, parent and
-/// child, that set it.
+/// The lowest and the highest correction that an agent's times allow, in µs, each with the nodes (parent,
+/// child) whose times set it.
 #[derive(Clone, Copy)]
 struct Range {
-    low: (i64, (u32, u32)),
-    high: (i64, (u32, u32)),
+    low: (i64, (NodeId, NodeId)),
+    high: (i64, (NodeId, NodeId)),
 }
 
 const MILLISECOND_US: i64 = 1000;
 
 impl ClockObserver {
-    /// Has seen nothing. `zero` is the text `"0"`.
+    /// Has seen no link yet. `zero` is the text `"0"`.
     pub(super) fn new(zero: Text, requests_have_a_host: bool) -> Self {
         ClockObserver {
             requests_have_a_host,
@@ -39,8 +42,8 @@ impl ClockObserver {
         }
     }
 
-    /// R-CLK-1 to -4. `nodes` are those of the parent and the child.
-    pub(super) fn observe(&mut self, parent: &Flow, child: &Flow, nodes: (u32, u32)) {
+    /// R-CLK-1, R-CLK-2, R-CLK-3, R-CLK-4. `nodes` are those of the parent and the child.
+    pub(super) fn observe(&mut self, parent: &Flow, child: &Flow, nodes: (NodeId, NodeId)) {
         let (p, c) = (parent.key(), child.key());
         let no_host = |flow: &Flow| flow.request.is_some() && flow.key().agent == AgentId(0);
         if p.agent == c.agent || !self.requests_have_a_host && (no_host(parent) || no_host(child)) {
@@ -76,12 +79,12 @@ impl ClockObserver {
     }
 
     /// The nodes, parent and child, that set an agent's own correction.
-    pub(super) fn set_by(&self, agent: AgentId) -> Option<(u32, u32)> {
+    pub(super) fn set_by(&self, agent: AgentId) -> Option<(NodeId, NodeId)> {
         let range = self.ranges.get(&agent)?;
         Some(if range.low.0 > 0 { range.low.1 } else { range.high.1 })
     }
 
-    /// R-CLK-6, -7: the corrections that are not 0, by agent.
+    /// R-CLK-6, R-CLK-7, R-CLK-8: the corrections that are not 0, by agent.
     pub(super) fn corrections(&self) -> BTreeMap<AgentId, i64> {
         let mut corrections: BTreeMap<AgentId, i64> = BTreeMap::new();
         for (base, kids) in self.kids.iter().filter(|(agent, _)| !self.ranges.contains_key(agent)) {

@@ -1,4 +1,4 @@
-//! What the engine makes: the completed trace, before any door dresses it.
+//! What the engine makes: the completed trace, before an API turns it into its answer.
 
 use bitflags::bitflags;
 use smallvec::SmallVec;
@@ -8,13 +8,13 @@ use crate::flow::{AgentId, FlowRow, RowId, Text};
 /// A completed trace. Strings are in the `Texts` that the rows came with.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct Completed {
-    /// Depth-first walk of the forest, roots and siblings by start time.
+    /// All trees depth first, roots and siblings by start time.
     pub spans: Vec<CompletedSpan>,
     /// Agents whose clock was corrected, ascending, with the correction in µs, never 0.
     pub host_clock_correction: Vec<(AgentId, i64)>,
     /// Spans that have more related spans than are listed (`max_related_ids`).
     pub cut_spans: usize,
-    /// Why it looks as it does, where the request asks.
+    /// Why the trace looks as it does, if the request asks for it.
     pub explanation: Option<Explanation>,
 }
 

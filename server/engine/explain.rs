@@ -1,5 +1,5 @@
-//! Why an answer looks as it does (api section 6). Made after the fact, from the tree and the rules that
-//! made its links: an answer that nobody asks to explain pays nothing for it.
+//! Why an answer looks as it does (api section 6). Made after the assembly, from the tree and the rules of
+//! its links, so an answer that nobody asks to explain costs nothing more.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,25 @@ use rustc_hash::FxHashMap;
 
 use super::{
     completed::{ClockReason, Explanation, PrunedTree, SpanReason},
-    flows::{Flow, Instance},
-    network_set::NetworkSet,
+    flows::{Flows, Instance},
+    index::{IndexVec, NodeId},
+    network_set::Networks,
     output::{Forest, Plan},
     relations::{Relations, Seen},
 };
 use crate::flow::{Text, Texts};
 
-/// Refused parents that are named for one root, at most.
+/// The most refused parents that are named for one root.
 const MAX_REFUSED: usize = 5;
 
-/// Characters of a value that is shown, at most.
+/// The most characters of a value that are shown.
 const MAX_VALUE_CHARACTERS: usize = 64;
 
 /// What is explained.
 pub(super) struct Facts<'a> {
-    pub(super) flows: &'a [Flow],
+    pub(super) flows: &'a Flows,
     pub(super) forest: &'a Forest,
-    pub(super) networks: &'a [NetworkSet],
+    pub(super) networks: &'a Networks,
     pub(super) texts: &'a Texts,
 }
 
@@ -33,13 +34,13 @@ pub(super) fn explain(
     facts: &Facts<'_>,
     relations: &Relations<'_>,
     plan: &Plan,
-    roots: &[u32],
-    shown: &[bool],
+    roots: &IndexVec<NodeId, NodeId>,
+    shown: &IndexVec<NodeId, bool>,
 ) -> Explanation {
-    let id_of: FxHashMap<u32, &String> = plan.order.iter().copied().zip(&plan.ids).collect();
-    let span_id_of: FxHashMap<u32, Text> =
+    let id_of: FxHashMap<NodeId, &String> = plan.order.iter().copied().zip(&plan.ids).collect();
+    let span_id_of: FxHashMap<NodeId, Text> =
         facts.networks.iter().flat_map(|set| set.members.iter().map(|&node| (node, set.span_id))).collect();
-    let reasons = Reasons { facts, relations, id_of, span_id_of };
+    let reasons = Reasons { facts, relations, roots, id_of, span_id_of };
     let mut seen = Seen::new(facts.flows.len());
     Explanation {
         spans: plan.order.iter().map(|&node| reasons.of(node, &mut seen)).collect(),
@@ -48,7 +49,7 @@ pub(super) fn explain(
             .host_clock_correction
             .iter()
             .map(|&(agent, correction_us)| {
-                let id = |node: u32| reasons.id_of.get(&node).map(|id| (*id).clone());
+                let id = |node: NodeId| reasons.id_of.get(&node).map(|id| (*id).clone());
                 let nodes = facts.forest.grown.clock.set_by(agent);
                 let set_by = nodes.and_then(|(parent, child)| Some((id(parent)?, id(child)?)));
                 ClockReason { agent, correction_us, set_by }
@@ -57,14 +58,18 @@ pub(super) fn explain(
     }
 }
 
-fn pruned(facts: &Facts<'_>, roots: &[u32], shown: &[bool]) -> Vec<PrunedTree> {
-    let mut trees: BTreeMap<u32, PrunedTree> = BTreeMap::new();
-    for (node, flow) in facts.flows.iter().enumerate() {
+fn pruned(
+    facts: &Facts<'_>,
+    roots: &IndexVec<NodeId, NodeId>,
+    shown: &IndexVec<NodeId, bool>,
+) -> Vec<PrunedTree> {
+    let mut trees: BTreeMap<NodeId, PrunedTree> = BTreeMap::new();
+    for (node, flow) in facts.flows.numbered() {
         if !shown[node] || facts.forest.keep[node] {
             continue;
         }
         let key = flow.key();
-        let root = &facts.flows[roots[node] as usize];
+        let root = &facts.flows[roots[node]];
         let tree = trees.entry(roots[node]).or_insert_with(|| PrunedTree {
             root: root.ids.first().copied().unwrap_or_default(),
             spans: 0,
@@ -81,18 +86,20 @@ fn pruned(facts: &Facts<'_>, roots: &[u32], shown: &[bool]) -> Vec<PrunedTree> {
 struct Reasons<'a> {
     facts: &'a Facts<'a>,
     relations: &'a Relations<'a>,
+    /// The root of each flow.
+    roots: &'a IndexVec<NodeId, NodeId>,
     /// Ids of the spans in the answer.
-    id_of: FxHashMap<u32, &'a String>,
+    id_of: FxHashMap<NodeId, &'a String>,
     /// The span id that the exchange of a capture carries.
-    span_id_of: FxHashMap<u32, Text>,
+    span_id_of: FxHashMap<NodeId, Text>,
 }
 
 impl Reasons<'_> {
-    fn of(&self, node: u32, seen: &mut Seen) -> SpanReason {
+    fn of(&self, node: NodeId, seen: &mut Seen) -> SpanReason {
         let grown = &self.facts.forest.grown;
-        match (grown.parents[node as usize], grown.rules[node as usize]) {
+        match (grown.parents[node], grown.rules[node]) {
             (Some(parent), Some(rule)) => SpanReason {
-                rule: rule.name(),
+                rule: rule.id(),
                 strong: Some(rule.is_strong()),
                 matched: self.matched(parent, node),
                 refused: Vec::new(),
@@ -101,7 +108,7 @@ impl Reasons<'_> {
                 let mut refused = self.refused(node, seen);
                 if let Some(rule) = rule {
                     let reason =
-                        format!("{} gave it a parent below itself; the ring was opened here", rule.name());
+                        format!("{} gave it a parent below itself; the ring was opened here", rule.id());
                     refused.insert(0, (String::new(), reason));
                 }
                 SpanReason { refused, ..SpanReason::default() }
@@ -109,14 +116,14 @@ impl Reasons<'_> {
         }
     }
 
-    fn span_id(&self, node: u32) -> Text {
-        let own = self.facts.flows[node as usize].key().span_id;
+    fn span_id(&self, node: NodeId) -> Text {
+        let own = self.facts.flows[node].key().span_id;
         own.or(self.span_id_of.get(&node).copied().unwrap_or_default())
     }
 
     /// All that a child and its parent have in common.
-    fn matched(&self, parent: u32, child: u32) -> Vec<String> {
-        let (p, c) = (&self.facts.flows[parent as usize], &self.facts.flows[child as usize]);
+    fn matched(&self, parent: NodeId, child: NodeId) -> Vec<String> {
+        let (p, c) = (&self.facts.flows[parent], &self.facts.flows[child]);
         let (pk, ck) = (p.key(), c.key());
         let mut matched = Vec::new();
         let mut text = |name: &str, a: Text, b: Text| {
@@ -163,11 +170,11 @@ impl Reasons<'_> {
     }
 
     /// Spans that are related to a root, and why none of them is its parent.
-    fn refused(&self, root: u32, seen: &mut Seen) -> Vec<(String, String)> {
-        let flow = &self.facts.flows[root as usize];
+    fn refused(&self, root: NodeId, seen: &mut Seen) -> Vec<(String, String)> {
+        let flow = &self.facts.flows[root];
         let mut refused = Vec::new();
         let named = flow.key().parent_span_id;
-        let is_there = |node: &u32| self.facts.flows[*node as usize].key().span_id == named;
+        let is_there = |node: &NodeId| self.facts.flows[*node].key().span_id == named;
         if !named.is_empty() && !self.id_of.keys().any(|node| is_there(node) && *node != root) {
             let id = cut(self.facts.texts.get(named));
             refused.push((
@@ -184,9 +191,9 @@ impl Reasons<'_> {
         refused
     }
 
-    fn refusal(&self, root: u32, other: u32, relation: &str) -> String {
-        let (c, p) = (self.facts.flows[root as usize].key(), self.facts.flows[other as usize].key());
-        if self.is_below(other, root) {
+    fn refusal(&self, root: NodeId, other: NodeId, relation: &str) -> String {
+        let (c, p) = (self.facts.flows[root].key(), self.facts.flows[other].key());
+        if self.roots[other] == root {
             format!("related by {relation}, but below this span")
         } else if p.start_us > c.start_us {
             format!("related by {relation}, but starts {} µs later", p.start_us.saturating_sub(c.start_us))
@@ -195,14 +202,6 @@ impl Reasons<'_> {
         } else {
             format!("related by {relation}, but no rule makes it the parent of this span")
         }
-    }
-
-    fn is_below(&self, node: u32, root: u32) -> bool {
-        let mut at = node;
-        while let Some(parent) = self.facts.forest.grown.parents[at as usize] {
-            at = parent;
-        }
-        at == root
     }
 }
 

@@ -3,6 +3,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use super::index::{IndexVec, NodeId};
 use crate::{
     config::AppSpanDuplicates,
     flow::{
@@ -11,7 +12,7 @@ use crate::{
     },
 };
 
-/// One exchange as one observation point saw it: a row, or several merged ones.
+/// One exchange as one observation point saw it: one row, or several rows merged.
 #[derive(Clone, Debug)]
 pub(super) struct Flow {
     /// The values, after merging.
@@ -22,9 +23,12 @@ pub(super) struct Flow {
     pub(super) ids: SmallVec<[RowId; 2]>,
     /// `tap_side`, parsed.
     pub(super) point: ObservationPoint,
-    /// Position in the request, of a request span.
+    /// For a request span, its position in the request.
     pub(super) request: Option<u32>,
 }
+
+/// All flows, in the order of their start.
+pub(super) type Flows = IndexVec<NodeId, Flow>;
 
 /// What a flow is in the tree (R-NODE-1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -35,11 +39,11 @@ pub(super) enum Class {
     Network,
     /// An application span.
     App,
-    /// Of an unknown source; shown only where a network set absorbs it.
+    /// A row of an unknown source. It is shown only if a network span set takes it in.
     Other,
 }
 
-/// Names a process, a pod or a host, as far as a span knows (R-NODE-3). Numbers never equal strings.
+/// What a span knows of its process, pod or host (R-NODE-3). A number never equals a name.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) enum Instance {
     /// `auto_instance_id`.
@@ -146,8 +150,8 @@ impl Flow {
 }
 
 impl Flow {
-    /// When it ends, in µs; never, where its response may be lost (R-NODE-6): a call whose caller wants no answer
-    /// is a session of no duration too.
+    /// When it ends, in µs. `i64::MAX` where its response may be lost (R-NODE-6); a call whose caller wants
+    /// no answer looks the same, since it is a session without a duration.
     pub(super) fn end_or_lost_us(&self) -> i64 {
         let is_lost = !self.is_app() && self.row.duration_us == 0;
         if is_lost { i64::MAX } else { self.row.key.end_us }
@@ -157,7 +161,7 @@ impl Flow {
 /// `auto_instance_type` of a pod.
 pub(super) const POD: u8 = 10;
 
-/// The flows before merging, in the order of R-ROW-3, and the ids that request spans were given.
+/// The flows before merging: one list (R-ROW-2) in the order of R-ROW-3. Request spans are given ids here.
 pub(super) fn collect(
     rows: Vec<FlowRow>,
     request: &CompletionRequest,
@@ -168,7 +172,8 @@ pub(super) fn collect(
     for row in rows {
         flows.push(Flow::new(row, texts));
     }
-    // Beyond the id only for rows that share one: which of them counts may not depend on their order.
+    // The fields after the id decide only between rows that share an id: which of them stays must not depend
+    // on the order in which they came.
     let numbers = |flow: &Flow| {
         let key = &flow.row.key;
         (key.start_us, key.id, key.end_us, key.agent, key.kind, key.signal_source, key.flow_id)
@@ -184,7 +189,7 @@ pub(super) fn collect(
     let mut spans: Vec<Flow> =
         request.app_spans.iter().map(|span| Flow::new(row_of(span, texts), texts)).collect();
     let stored = match duplicates {
-        AppSpanDuplicates::Merge => stored_twins(&flows, &spans),
+        AppSpanDuplicates::Merge => stored_copies(&flows, &spans),
         AppSpanDuplicates::Keep => vec![None; spans.len()],
     };
     for ((position, mut flow), stored) in spans.drain(..).enumerate().zip(stored) {
@@ -193,7 +198,7 @@ pub(super) fn collect(
         if let Some(at) = stored {
             let row = &mut flows[at].row;
             row.name = row.name.or(flow.row.name);
-            // The caller knows its own tree.
+            // The caller knows the parents of its spans better than the flow log does.
             row.key.parent_span_id = flow.row.key.parent_span_id.or(row.key.parent_span_id);
             row.app_service = row.app_service.or(flow.row.app_service);
             row.app_instance = row.app_instance.or(flow.row.app_instance);
@@ -205,43 +210,43 @@ pub(super) fn collect(
         flow.ids = SmallVec::from_slice(&[id]);
         flows.push(flow);
     }
-    // Stable: stored rows before request spans, those in the caller's order.
+    // A stable sort: of equal starts stored rows come before request spans, and these in the caller's order.
     flows.sort_by_key(|flow| flow.row.key.start_us);
     flows
 }
 
-/// For each request span the place of the stored row that is the same span: of one of its traces, with its
-/// span id. Client and server may share an id (B3): of several rows the one of the span's own kind is it, and
-/// the rest choose after those that have one of their kind.
-fn stored_twins(flows: &[Flow], spans: &[Flow]) -> Vec<Option<usize>> {
+/// For each request span the place of the stored row that is the same span (D-7): one with its span id, in
+/// one of its traces. With Zipkin's B3 headers a client span and its server span share one id. So a span
+/// first looks for a row of its own kind; spans that found none then choose from the rows that are left.
+fn stored_copies(flows: &[Flow], spans: &[Flow]) -> Vec<Option<usize>> {
     let mut rows: FxHashMap<(Text, Text), Vec<usize>> = FxHashMap::default();
     for (at, flow) in flows.iter().enumerate() {
         if flow.is_app() && !flow.row.key.span_id.is_empty() {
             for id in flow.trace_ids.iter() {
                 let rows = rows.entry((id, flow.row.key.span_id)).or_default();
-                if rows.len() < MAX_TWINS {
+                if rows.len() < MAX_COPIES {
                     rows.push(at);
                 }
             }
         }
     }
-    let mut twins = vec![None; spans.len()];
+    let mut copies = vec![None; spans.len()];
     let mut taken = FxHashSet::default();
     for one_kind in [true, false] {
-        for (span, twin) in spans.iter().zip(&mut twins).filter(|(_, twin)| twin.is_none()) {
+        for (span, copy) in spans.iter().zip(&mut copies).filter(|(_, copy)| copy.is_none()) {
             let same = span.trace_ids.iter().filter_map(|id| rows.get(&(id, span.row.key.span_id)));
             let fits = |at: &usize| {
                 !taken.contains(at) && (!one_kind || flows[*at].row.key.tap_side == span.row.key.tap_side)
             };
-            *twin = same.flatten().copied().find(fits);
-            taken.extend(*twin);
+            *copy = same.flatten().copied().find(fits);
+            taken.extend(*copy);
         }
     }
-    twins
+    copies
 }
 
 /// Stored rows of one trace and span id that are looked at, at most.
-const MAX_TWINS: usize = 16;
+const MAX_COPIES: usize = 16;
 
 /// R-APP-1: a request span as a row. What an APM does not send stays 0, empty or null.
 fn row_of(span: &AppSpan, texts: &mut Texts) -> FlowRow {

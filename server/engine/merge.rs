@@ -1,17 +1,21 @@
 //! Merging: the request half and the response half of an exchange become one flow (algorithm 4).
 //!
-//! The rules look for a partner "from the last flow to the first". Only flows of one key can decide, so
-//! each key keeps its flows on stacks, and the nearest partner and the nearest flow that ends the search
-//! are compared by position: no scan over all flows.
+//! The rules look for a partner from the last flow to the first. Only flows of one key matter for this, so
+//! each key keeps its flows on stacks. Then the last partner and the last flow that ends the search are
+//! compared by position, and no search reads all flows.
 
 use rustc_hash::FxHashMap;
 
-use super::flows::Flow;
-use crate::flow::{AgentId, FlowRow, L7Protocol, LogType, Text, Texts};
+use super::{
+    flows::{Flow, Flows},
+    index::{Id, NodeId},
+};
+use crate::flow::{AgentId, FlowRow, KeyRow, L7Protocol, LogType, Side, Text, Texts};
 
 /// Merges the flows, in order (R-MERGE-1).
-pub(super) fn merge(rows: Vec<Flow>, texts: &Texts) -> Vec<Flow> {
-    let mut merger = Merger::default();
+pub(super) fn merge(rows: Vec<Flow>, texts: &Texts) -> Flows {
+    let mut merger =
+        Merger { flows: Flows::new(), streams: FxHashMap::default(), async_requests: FxHashMap::default() };
     for flow in rows {
         merger.add(flow, texts);
     }
@@ -24,34 +28,34 @@ type StreamKey = (AgentId, u64, Option<u64>);
 /// R-MERGE-5: protocol, `tap_side`, one trace id, `span_id`.
 type AsyncKey = (L7Protocol, Text, Text, Text);
 
-#[derive(Default)]
 struct Merger {
-    flows: Vec<Flow>,
+    flows: Flows,
     streams: FxHashMap<StreamKey, Stream>,
-    async_requests: FxHashMap<AsyncKey, Vec<usize>>,
+    async_requests: FxHashMap<AsyncKey, Vec<NodeId>>,
 }
 
-/// The flows of one key that are not asynchronous, by position. Stacks keep flows that are no requests
-/// any more until they surface.
+/// The flows of one key that are not asynchronous. A flow that is no longer a request stays on its stack
+/// until it is on top, and is dropped then.
 #[derive(Default)]
 struct Stream {
     /// Requests, by protocol.
-    requests: Vec<(L7Protocol, Vec<usize>)>,
+    requests: Vec<(L7Protocol, Vec<NodeId>)>,
     /// Requests, by protocol and `syscall_cap_seq_0`.
-    requests_by_cap_seq: FxHashMap<(L7Protocol, u32), Vec<usize>>,
+    requests_by_cap_seq: FxHashMap<(L7Protocol, u32), Vec<NodeId>>,
     /// The last flow that is no request.
-    last_other: Option<usize>,
+    last_other: Option<NodeId>,
     /// The last flow of another protocol than DNS.
-    last_not_dns: Option<usize>,
-    /// DNS flows, by the sequence number that their next response follows (step 5).
-    dns_by_anchor: FxHashMap<u32, Vec<usize>>,
+    last_not_dns: Option<NodeId>,
+    /// DNS flows, by the sequence number that their next response follows (R-MERGE-4 step 5).
+    dns_by_anchor: FxHashMap<u32, Vec<NodeId>>,
 }
 
 impl Merger {
     fn add(&mut self, flow: Flow, texts: &Texts) {
-        // Two stored spans that the request has both are two spans (deviation "one span once").
-        let are_two =
-            |merger: &Self, partner: usize| flow.request.is_some() && merger.flows[partner].request.is_some();
+        // Two stored spans that are both in the request are two spans, not halves of one (D-7).
+        let are_two = |merger: &Self, partner: NodeId| {
+            flow.request.is_some() && merger.flows[partner].request.is_some()
+        };
         if let Some((partner, frame)) =
             self.session_partner(&flow).filter(|&(partner, _)| !are_two(self, partner))
         {
@@ -64,7 +68,7 @@ impl Merger {
     }
 
     fn append(&mut self, flow: Flow) {
-        let at = self.flows.len();
+        let at = NodeId::of(self.flows.len());
         let key = flow.key();
         if flow.row.is_async == 0 {
             let stream = self.streams.entry(stream_key(&flow)).or_default();
@@ -87,8 +91,8 @@ impl Merger {
         self.flows.push(flow);
     }
 
-    /// R-MERGE-3, -4: the flow that absorbs `f`, and whether `f` is a frame.
-    fn session_partner(&mut self, f: &Flow) -> Option<(usize, bool)> {
+    /// R-MERGE-3, R-MERGE-4: the flow that absorbs `f`, and whether `f` is a frame.
+    fn session_partner(&mut self, f: &Flow) -> Option<(NodeId, bool)> {
         let key = f.key();
         let eligible =
             (key.kind == LogType::RESPONSE || key.l7_protocol.is_grpc_like()) && f.row.is_async == 0;
@@ -101,7 +105,7 @@ impl Merger {
         // `anchor + 1 = cap_seq_1`
         let anchor = f.row.key.syscall_cap_seq[1].checked_sub(1);
         let flows = &self.flows;
-        let is_request = |at: usize| flows[at].key().kind == LogType::REQUEST;
+        let is_request = |at: NodeId| flows[at].key().kind == LogType::REQUEST;
 
         if system && key.l7_protocol == L7Protocol::DNS {
             let anchor = anchor?;
@@ -125,7 +129,7 @@ impl Merger {
         partner.filter(|_| partner > barrier).map(|partner| (partner, frame))
     }
 
-    fn absorb_session(&mut self, at: usize, f: Flow, frame: bool) {
+    fn absorb_session(&mut self, at: NodeId, f: Flow, frame: bool) {
         let (resp_tcp_seq, cap_seq) = (f.row.key.resp_tcp_seq, f.row.key.syscall_cap_seq[1]);
         let partner = &mut self.flows[at];
         let was_request = partner.key().kind == LogType::REQUEST;
@@ -141,7 +145,7 @@ impl Merger {
             }
             if partner.key().l7_protocol == L7Protocol::DNS {
                 let stack = stream.dns_by_anchor.entry(dns_anchor(partner)).or_default();
-                // Positions stay ascending: an older flow may get a number that a younger one has.
+                // Keeps the stack ascending: an earlier flow may get the number of a later one.
                 let place = stack.partition_point(|&other| other < at);
                 if stack.get(place) != Some(&at) {
                     stack.insert(place, at);
@@ -151,7 +155,7 @@ impl Merger {
     }
 
     /// R-MERGE-5.
-    fn async_partner(&mut self, f: &Flow) -> Option<usize> {
+    fn async_partner(&mut self, f: &Flow) -> Option<NodeId> {
         let key = f.key();
         if key.kind != LogType::RESPONSE || !merges_async(f) {
             return None;
@@ -168,7 +172,7 @@ impl Merger {
         partner
     }
 
-    fn absorb_async(&mut self, at: usize, f: Flow, texts: &Texts) {
+    fn absorb_async(&mut self, at: NodeId, f: Flow, texts: &Texts) {
         let partner = &mut self.flows[at];
         let trace_ids = partner.trace_ids.union(&f.trace_ids, texts);
         let later = f.row.key.end_us > partner.row.key.end_us;
@@ -183,7 +187,7 @@ impl Merger {
 }
 
 impl Stream {
-    fn push_request(&mut self, protocol: L7Protocol, cap_seq: u32, at: usize) {
+    fn push_request(&mut self, protocol: L7Protocol, cap_seq: u32, at: NodeId) {
         match self.requests.iter_mut().find(|(known, _)| *known == protocol) {
             Some((_, stack)) => stack.push(at),
             None => self.requests.push((protocol, vec![at])),
@@ -208,8 +212,8 @@ fn merges_async(flow: &Flow) -> bool {
         && !flow.trace_ids.is_empty()
 }
 
-/// The topmost valid position; invalid ones above it are dropped for good.
-fn last_valid(stack: &mut Vec<usize>, valid: impl Fn(usize) -> bool) -> Option<usize> {
+/// The topmost node that is valid. Invalid ones above it are removed.
+fn last_valid(stack: &mut Vec<NodeId>, valid: impl Fn(NodeId) -> bool) -> Option<NodeId> {
     while let Some(&top) = stack.last() {
         if valid(top) {
             return Some(top);
@@ -239,8 +243,9 @@ fn absorb(p: &mut Flow, f: Flow) {
     }
 }
 
-/// Takes from `f` what `p` does not know: fields that are 0, empty or null.
-fn fill_unknown(p: &mut FlowRow, f: &FlowRow) {
+/// Takes from `from` what `own` does not know: fields that are 0, empty or null. The structs are taken apart
+/// completely, so that a new column does not compile until somebody has decided about it here.
+fn fill_unknown(own: &mut FlowRow, from: &FlowRow) {
     fn take<T: PartialEq + Default + Copy>(own: &mut T, other: T) {
         if *own == T::default() {
             *own = other;
@@ -251,75 +256,90 @@ fn fill_unknown(p: &mut FlowRow, f: &FlowRow) {
             *own = other;
         }
     }
+    /// Names the fields of a struct, all of them, and how each is taken.
     macro_rules! take_all {
-        ($own:expr, $other:expr, $($field:ident),+) => { $( take(&mut $own.$field, $other.$field); )+ };
+        ($struct:ident, $own:expr, $from:expr; $($field:ident: $take:expr),+ $(,)?) => {
+            let $struct { $($field),+ } = $own;
+            $( $take($field, $from.$field); )+
+        };
     }
-    take_all!(
-        p.key,
-        f.key,
-        kind,
-        signal_source,
-        l7_protocol,
-        protocol,
-        tap_side,
-        agent,
-        start_us,
-        end_us,
-        req_tcp_seq,
-        resp_tcp_seq,
-        syscall_request,
-        syscall_response,
-        trace_id,
-        span_id,
-        parent_span_id,
-        x_request_id_0,
-        x_request_id_1,
-        flow_id
-    );
-    take_option(&mut p.key.request_id, f.key.request_id);
-    take_option(&mut p.response_code, f.response_code);
-    take_all!(
-        p,
-        f,
-        name,
-        l7_protocol_str,
-        l7_protocol_enum,
-        version,
-        is_tls,
-        is_async,
-        server_port,
-        tap_id,
-        tap,
-        response_status,
-        duration_us,
-        biz_response_code,
-        response_exception,
-        response_result,
-        request_type,
-        request_domain,
-        request_resource,
-        http_proxy_client,
-        endpoint,
-        app_service,
-        app_instance
-    );
-    for side in 0..2 {
-        take(&mut p.key.syscall_cap_seq[side], f.key.syscall_cap_seq[side]);
-        take_all!(
-            p.sides[side],
-            f.sides[side],
-            process_id,
-            process_kname,
-            gprocess,
-            subnet_id,
-            subnet,
-            ip,
-            auto_instance_type,
-            auto_instance_id,
-            auto_instance,
-            auto_service_type,
-            auto_service_id,
-            auto_service
+    fn take_each<const N: usize>(own: &mut [u32; N], other: [u32; N]) {
+        for (own, other) in own.iter_mut().zip(other) {
+            take(own, other);
+        }
+    }
+    fn take_sides(own: &mut [Side; 2], from: [Side; 2]) {
+        for (own, from) in own.iter_mut().zip(from) {
+            take_side(own, from);
+        }
+    }
+    fn take_side(own: &mut Side, from: Side) {
+        take_all!(Side, own, from;
+            process_id: take,
+            process_kname: take,
+            gprocess: take,
+            subnet_id: take,
+            subnet: take,
+            ip: take,
+            auto_instance_type: take,
+            auto_instance_id: take,
+            auto_instance: take,
+            auto_service_type: take,
+            auto_service_id: take,
+            auto_service: take,
         );
     }
+    fn take_key(own: &mut KeyRow, from: KeyRow) {
+        // A merged flow keeps the id of its first row; `Flow::ids` has them all.
+        fn keep<T>(_own: &mut T, _other: T) {}
+        take_all!(KeyRow, own, from;
+            id: keep,
+            kind: take,
+            signal_source: take,
+            l7_protocol: take,
+            protocol: take,
+            tap_side: take,
+            agent: take,
+            start_us: take,
+            end_us: take,
+            req_tcp_seq: take,
+            resp_tcp_seq: take,
+            syscall_request: take,
+            syscall_response: take,
+            trace_id: take,
+            span_id: take,
+            parent_span_id: take,
+            x_request_id_0: take,
+            x_request_id_1: take,
+            request_id: take_option,
+            flow_id: take,
+            syscall_cap_seq: take_each,
+        );
+    }
+    take_all!(FlowRow, own, from;
+        key: take_key,
+        name: take,
+        l7_protocol_str: take,
+        l7_protocol_enum: take,
+        version: take,
+        is_tls: take,
+        is_async: take,
+        server_port: take,
+        tap_id: take,
+        tap: take,
+        response_status: take,
+        duration_us: take,
+        biz_response_code: take,
+        response_code: take_option,
+        response_exception: take,
+        response_result: take,
+        request_type: take,
+        request_domain: take,
+        request_resource: take,
+        http_proxy_client: take,
+        endpoint: take,
+        app_service: take,
+        app_instance: take,
+        sides: take_sides,
+    );
 }

@@ -6,8 +6,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{
     completed::{Completed, CompletedSpan, Related, Resource},
-    flows::{Class, Flow},
-    network_set::NetworkSet,
+    flows::{Class, Flow, Flows, Instance},
+    index::{IndexVec, NodeId},
+    network_set::Networks,
     relations::{Relations, Seen},
     tree::Grown,
 };
@@ -15,18 +16,20 @@ use crate::flow::{AgentId, Text, Texts};
 
 /// The assembled forest.
 pub(super) struct Forest {
-    /// Parent and rule of each flow, and what the links said of the clocks.
+    /// Parent and rule of each flow, and what the links say about the clocks.
     pub(super) grown: Grown,
     /// Whether each flow is in the answer.
-    pub(super) keep: Vec<bool>,
-    /// The host whose clock each request span has, where it is known; empty if nobody looked.
-    pub(super) hosts: Vec<Option<AgentId>>,
+    pub(super) keep: IndexVec<NodeId, bool>,
+    /// The agent of the host whose clock each request span has, where it is known. `None` in compatibility
+    /// mode, which does not look for hosts.
+    pub(super) hosts: Option<IndexVec<NodeId, Option<AgentId>>>,
 }
 
 /// Everything about the spans but the rows themselves, so that the rows can move into the answer.
 pub(super) struct Plan {
     /// The flows, in the order of the answer.
-    pub(super) order: Vec<u32>,
+    pub(super) order: Vec<NodeId>,
+    /// The place of each one's parent in that order.
     parents: Vec<Option<u32>>,
     /// Their ids.
     pub(super) ids: Vec<String>,
@@ -38,31 +41,29 @@ pub(super) struct Plan {
     pub(super) host_clock_correction: Vec<(AgentId, i64)>,
 }
 
-/// Plans the answer.
+/// Plans the answer. R-ID-3: a span is told its parent by the parent's id.
 pub(super) fn plan(
-    flows: &[Flow],
+    flows: &Flows,
     forest: &Forest,
-    networks: &[NetworkSet],
+    networks: &Networks,
     relations: &Relations<'_>,
     max_related_ids: usize,
     texts: &Texts,
 ) -> Plan {
     let order = walk(flows, forest);
-    let mut place = vec![None; flows.len()];
+    let mut place: IndexVec<NodeId, Option<u32>> = IndexVec::filled(None, flows.len());
     for (&node, at) in order.iter().zip(0u32..) {
-        place[node as usize] = Some(at);
+        place[node] = Some(at);
     }
-    let parents = order
-        .iter()
-        .map(|&node| forest.grown.parents[node as usize].and_then(|p| place[p as usize]))
-        .collect();
+    let parents = order.iter().map(|&node| forest.grown.parents[node].and_then(|p| place[p])).collect();
     let corrections = forest.grown.clock.corrections();
     let of_name = agents_by_instance_name(flows);
-    let correction_of = |node: u32| {
-        let flow = &flows[node as usize];
-        let of_process = forest.hosts.get(node as usize).copied().flatten();
-        // In compatibility mode, which knows no hosts, rows without a name lend theirs to all others.
-        let lends = |name: Text| forest.hosts.is_empty() || !name.is_empty();
+    let correction_of = |node: NodeId| {
+        let flow = &flows[node];
+        let of_process = forest.hosts.as_ref().and_then(|hosts| hosts[node]);
+        // In compatibility mode, which does not look for hosts, the agent of rows without an instance name
+        // serves for all application spans without one.
+        let lends = |name: Text| forest.hosts.is_none() || !name.is_empty();
         let named = || {
             let name = Some(flow.instance_name()).filter(|&name| flow.is_app() && lends(name));
             name.and_then(|name| of_name.get(&name).copied())
@@ -71,15 +72,15 @@ pub(super) fn plan(
     };
     let mut seen = Seen::new(flows.len());
     let mut cut_spans = 0;
-    let mut related_to = |node: u32| {
+    let mut related_to = |node: NodeId| {
         let mut related = Vec::new();
         relations.of(node, &mut seen, |other, relation| {
-            if let (Some(_), Some(&id)) = (place[other as usize], flows[other as usize].ids.first()) {
+            if let (Some(_), Some(&id)) = (place[other], flows[other].ids.first()) {
                 if related.len() == max_related_ids {
                     cut_spans += 1;
                     return false;
                 }
-                related.push(Related { index: other, relation, id });
+                related.push(Related { index: other.0, relation, id });
             }
             true
         });
@@ -98,18 +99,18 @@ pub(super) fn plan(
 
 impl Plan {
     /// Moves the rows into the answer.
-    pub(super) fn carry_out(self, flows: Vec<Flow>, resources: &[Resource]) -> Completed {
-        let mut flows: Vec<Option<Flow>> = flows.into_iter().map(Some).collect();
+    pub(super) fn carry_out(self, flows: Flows, resources: &IndexVec<NodeId, Resource>) -> Completed {
+        let mut flows: IndexVec<NodeId, Option<Flow>> = flows.into_iter().map(Some).collect();
         let parts =
             self.order.into_iter().zip(self.parents).zip(self.ids).zip(self.related).zip(self.corrections);
         let spans = parts.filter_map(|((((node, parent), deepflow_span_id), related), correction)| {
-            let flow = flows[node as usize].take()?;
+            let flow = flows[node].take()?;
             let (instance_id, instance_type) = {
                 let side = &flow.row.sides[flow.side()];
                 (side.auto_instance_id, side.auto_instance_type)
             };
             Some(CompletedSpan {
-                resource: resources[node as usize],
+                resource: resources[node],
                 auto_instance_id: instance_id,
                 auto_instance_type: instance_type,
                 row: flow.row,
@@ -129,23 +130,23 @@ impl Plan {
     }
 }
 
-/// Depth-first, roots and siblings by start time, then longest first, then by index.
-fn walk(flows: &[Flow], forest: &Forest) -> Vec<u32> {
-    let mut by_time: Vec<u32> = (0..flows.len() as u32).filter(|&node| forest.keep[node as usize]).collect();
+/// R-TREE-1: depth-first, roots and siblings by start time, then longest first, then by index.
+fn walk(flows: &Flows, forest: &Forest) -> Vec<NodeId> {
+    let mut by_time: Vec<NodeId> = flows.ids().filter(|&node| forest.keep[node]).collect();
     by_time.sort_by_key(|&node| {
-        let key = flows[node as usize].key();
+        let key = flows[node].key();
         (key.start_us, std::cmp::Reverse(key.end_us), node)
     });
-    // Linked lists of children, youngest first: filled from the end, they read from the start.
-    const NONE: u32 = u32::MAX;
-    let mut first_child = vec![NONE; flows.len()];
-    let mut next_sibling = vec![NONE; flows.len()];
+    // Linked lists of children. Each new child is put in front, so the lists are filled from the last child
+    // to the first.
+    let mut first_child: IndexVec<NodeId, Option<NodeId>> = IndexVec::filled(None, flows.len());
+    let mut next_sibling = first_child.clone();
     let mut roots = Vec::new();
     for &node in by_time.iter().rev() {
-        match forest.grown.parents[node as usize].filter(|&parent| forest.keep[parent as usize]) {
+        match forest.grown.parents[node].filter(|&parent| forest.keep[parent]) {
             Some(parent) => {
-                next_sibling[node as usize] = first_child[parent as usize];
-                first_child[parent as usize] = node;
+                next_sibling[node] = first_child[parent];
+                first_child[parent] = Some(node);
             }
             None => roots.push(node),
         }
@@ -154,22 +155,18 @@ fn walk(flows: &[Flow], forest: &Forest) -> Vec<u32> {
     let mut stack = roots;
     while let Some(node) = stack.pop() {
         order.push(node);
-        if next_sibling[node as usize] != NONE {
-            stack.push(next_sibling[node as usize]);
-        }
-        if first_child[node as usize] != NONE {
-            stack.push(first_child[node as usize]);
-        }
+        stack.extend(next_sibling[node]);
+        stack.extend(first_child[node]);
     }
     order
 }
 
 /// R-NODE-7: the agent that knows an instance, by the instance's name.
-fn agents_by_instance_name(flows: &[Flow]) -> FxHashMap<Text, AgentId> {
+fn agents_by_instance_name(flows: &Flows) -> FxHashMap<Text, AgentId> {
     let mut agents = FxHashMap::default();
     for flow in flows {
         let knows = matches!(flow.class(), Class::System | Class::Network)
-            && flow.instance() != super::flows::Instance::Name(Text::EMPTY);
+            && flow.instance() != Instance::Name(Text::EMPTY);
         if knows {
             agents.insert(flow.instance_name(), flow.key().agent);
         }
@@ -177,12 +174,12 @@ fn agents_by_instance_name(flows: &[Flow]) -> FxHashMap<Text, AgentId> {
     agents
 }
 
-/// Span ids of 16 characters or more are real ones; shorter ones are test data and not unique.
+/// A span id of 16 characters or more is taken as unique; shorter ones occur in test data and are not.
 const REAL_SPAN_ID_CHARACTERS: usize = 16;
 
 /// R-ID-2, with ids that are unique: of application spans with one span id only the first bears it.
-fn ids(flows: &[Flow], order: &[u32], networks: &[NetworkSet], texts: &Texts) -> Vec<String> {
-    let mut network_span_id: FxHashMap<u32, Text> = FxHashMap::default();
+fn ids(flows: &Flows, order: &[NodeId], networks: &Networks, texts: &Texts) -> Vec<String> {
+    let mut network_span_id: FxHashMap<NodeId, Text> = FxHashMap::default();
     for set in networks {
         network_span_id.extend(set.members.iter().map(|&member| (member, set.span_id)));
     }
@@ -190,10 +187,10 @@ fn ids(flows: &[Flow], order: &[u32], networks: &[NetworkSet], texts: &Texts) ->
     let mut ids = vec![String::new(); order.len()];
     // Application spans choose first, in index order, so that no other id takes a caller's.
     let mut places: Vec<usize> = (0..order.len()).collect();
-    places.sort_by_key(|&place| (!flows[order[place] as usize].is_app(), order[place]));
+    places.sort_by_key(|&place| (!flows[order[place]].is_app(), order[place]));
     for place in places {
         let node = order[place];
-        let flow = &flows[node as usize];
+        let flow = &flows[node];
         let own = texts.get(flow.key().span_id);
         if flow.is_app() && !own.is_empty() && !used.contains(own) {
             used.insert(own.to_owned());
@@ -213,7 +210,7 @@ fn ids(flows: &[Flow], order: &[u32], networks: &[NetworkSet], texts: &Texts) ->
                 let _ = write!(id, "0x{first:x}");
             }
         }
-        let _ = write!(id, ".{}.{node}", texts.get(flow.key().tap_side));
+        let _ = write!(id, ".{}.{}", texts.get(flow.key().tap_side), node.0);
         while !used.insert(id.clone()) {
             id.push('+');
         }

@@ -2,30 +2,25 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::flows::Flow;
-use crate::flow::Text;
+use super::{
+    disjoint::{self, Disjoint},
+    flows::Flows,
+    index::{IndexVec, NodeId, Place},
+};
+use crate::flow::{CompletionRequest, Text};
 
-/// The root of each node.
-pub(super) fn roots(parents: &[Option<u32>]) -> Vec<u32> {
-    let mut root: Vec<Option<u32>> = vec![None; parents.len()];
-    let mut path = Vec::new();
-    for start in 0..parents.len() {
-        let mut at = start;
-        let found = loop {
-            if let Some(known) = root[at] {
-                break known;
-            }
-            path.push(at);
-            match parents[at] {
-                Some(parent) => at = parent as usize,
-                None => break at as u32,
-            }
-        };
-        for at in path.drain(..) {
-            root[at] = Some(found);
-        }
-    }
-    root.into_iter().zip(0u32..).map(|(root, node)| root.unwrap_or(node)).collect()
+/// R-ENTRY-1: the node of the first request span with a trace id, else of the last one.
+pub(super) fn entry_node(flows: &Flows, request: &CompletionRequest) -> Option<NodeId> {
+    let spans = &request.app_spans;
+    let first = spans.iter().position(|span| !span.trace_id.is_empty());
+    let position = first.or(spans.len().checked_sub(1))? as u32;
+    flows.numbered().find(|(_, flow)| flow.request == Some(position)).map(|(node, _)| node)
+}
+
+/// R-TREE-6: the root of each node.
+pub(super) fn roots(parents: &IndexVec<NodeId, Option<NodeId>>) -> IndexVec<NodeId, NodeId> {
+    // Rings were opened, so there is none to choose from.
+    disjoint::roots(parents.len(), |node| parents[node], |ring| ring[0])
 }
 
 /// What a tree spans.
@@ -34,33 +29,38 @@ struct Tree {
     end_us: i64,
 }
 
-/// R-PRUNE-1 to -4: whether each node stays. `entry` is the node of the entry application span. With
-/// `keep_requests` a tree with a request span in it always stays (deviation D-8).
+/// R-PRUNE-1, R-PRUNE-2, R-PRUNE-3, R-PRUNE-4: whether each node stays. `entry` is the node of the entry
+/// application span. With `keep_requests` a tree with a request span in it always stays (D-8).
 pub(super) fn keep(
-    flows: &[Flow],
-    roots: &[u32],
-    shown: &[bool],
-    entry: Option<u32>,
+    flows: &Flows,
+    roots: &IndexVec<NodeId, NodeId>,
+    shown: &IndexVec<NodeId, bool>,
+    entry: Option<NodeId>,
     host_clock_offset_us: i64,
     keep_requests: bool,
-) -> Vec<bool> {
-    let mut keep = shown.to_vec();
-    let Some(entry) = entry.filter(|&entry| shown[entry as usize]) else { return keep };
+) -> IndexVec<NodeId, bool> {
+    let mut keep = shown.clone();
+    let Some(entry) = entry.filter(|&entry| shown[entry]) else { return keep };
 
-    let mut groups = Groups::default();
-    let mut trees: FxHashMap<u32, Tree> = FxHashMap::default();
+    // R-PRUNE-3: trace ids that spans tie together.
+    let mut groups: Disjoint<Text, Place> = Disjoint::new();
+    let mut trees: FxHashMap<NodeId, Tree> = FxHashMap::default();
     for ((flow, &root), _) in flows.iter().zip(roots).zip(shown).filter(|(_, shown)| **shown) {
         let mut ids = flow.trace_ids.iter();
         if let Some(first) = ids.next() {
-            ids.for_each(|id| groups.unite(first, id));
+            let first = groups.number(first);
+            for id in ids {
+                let id = groups.number(id);
+                groups.unite(first, id);
+            }
         }
         let tree = trees.entry(root).or_insert(Tree { start_us: i64::MAX, end_us: i64::MIN });
         tree.start_us = tree.start_us.min(flow.key().start_us);
         tree.end_us = tree.end_us.max(flow.key().end_us);
     }
-    let mut initial: FxHashSet<u32> = FxHashSet::from_iter([roots[entry as usize]]);
+    let mut initial: FxHashSet<NodeId> = FxHashSet::from_iter([roots[entry]]);
     if keep_requests {
-        // All of the request, so that the order of its spans means nothing.
+        // All request spans, so that the answer does not depend on their order.
         let given =
             flows.iter().zip(roots).zip(shown).filter(|((flow, _), shown)| **shown && flow.request.is_some());
         initial.extend(given.map(|((_, &root), _)| root));
@@ -70,23 +70,27 @@ pub(super) fn keep(
     let end_us = spans().map(|tree| tree.end_us).max().unwrap_or(i64::MIN);
 
     // Groups that occur in the initial trees, then trees in which one of them occurs.
+    let mut group_of = |id: Text| {
+        let number = groups.number(id);
+        groups.group(number)
+    };
     let mut initial_groups = FxHashSet::default();
-    for (node, flow) in flows.iter().enumerate() {
+    for (node, flow) in flows.numbered() {
         if shown[node] && initial.contains(&roots[node]) {
-            initial_groups.extend(flow.trace_ids.iter().map(|id| groups.find(id)));
+            initial_groups.extend(flow.trace_ids.iter().map(&mut group_of));
         }
     }
     let mut related = FxHashSet::default();
-    for (node, flow) in flows.iter().enumerate() {
+    for (node, flow) in flows.numbered() {
         if shown[node]
             && (initial.contains(&roots[node])
-                || flow.trace_ids.iter().any(|id| initial_groups.contains(&groups.find(id))))
+                || flow.trace_ids.iter().any(|id| initial_groups.contains(&group_of(id))))
         {
             related.insert(roots[node]);
         }
     }
-    for (node, keep) in keep.iter_mut().enumerate() {
-        *keep = *keep
+    for node in flows.ids() {
+        keep[node] = keep[node]
             && trees.get(&roots[node]).is_some_and(|tree| {
                 let meets = tree.end_us.saturating_add(host_clock_offset_us) >= start_us
                     && end_us.saturating_add(host_clock_offset_us) >= tree.start_us;
@@ -94,28 +98,4 @@ pub(super) fn keep(
             });
     }
     keep
-}
-
-/// R-PRUNE-3: trace ids that spans tie together.
-#[derive(Default)]
-struct Groups(FxHashMap<Text, Text>);
-
-impl Groups {
-    fn find(&mut self, id: Text) -> Text {
-        let mut at = id;
-        while let Some(&next) = self.0.get(&at).filter(|next| **next != at) {
-            at = next;
-        }
-        // Shorten the way for the next one.
-        let mut way = id;
-        while let Some(next) = self.0.insert(way, at).filter(|next| *next != way && way != at) {
-            way = next;
-        }
-        at
-    }
-
-    fn unite(&mut self, a: Text, b: Text) {
-        let (a, b) = (self.find(a), self.find(b));
-        self.0.insert(a, b);
-    }
 }

@@ -1,34 +1,38 @@
-//! The relation map (algorithm 3.4): which flows are related to a flow, and how. Computed on demand from
-//! files, since a thousand flows with one span id have a million relations.
+//! The relation map (algorithm 3.4): which flows are related to a flow, and how. Computed when asked, from
+//! files of nodes by key, since a thousand flows with one span id have a million relations.
 
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 
-use super::{completed::Relation, flows::Flow};
+use super::{
+    completed::Relation,
+    flows::Flows,
+    index::{Id, NodeId},
+};
 use crate::{
     flow::{LogType, Text, Texts},
     relation::{self, Tolerance, conflict},
 };
 
-/// Positions filed under keys, ascending under each.
+/// Nodes filed under keys, ascending under each.
 pub(super) struct Files<K> {
     ranges: FxHashMap<K, (u32, u32)>,
-    positions: Vec<u32>,
+    nodes: Vec<NodeId>,
 }
 
 impl<K: Copy + Eq + Hash> Files<K> {
-    /// Files `(key, position)` pairs, whose positions ascend.
-    pub(super) fn new(pairs: impl Iterator<Item = (K, u32)> + Clone) -> Self {
+    /// Files `(key, node)` pairs, whose nodes ascend.
+    pub(super) fn new(pairs: impl Iterator<Item = (K, NodeId)> + Clone) -> Self {
         let mut ranges: FxHashMap<K, (u32, u32)> = FxHashMap::default();
         let mut total = 0;
         for (key, _) in pairs.clone() {
             ranges.entry(key).or_default().1 += 1;
             total += 1;
         }
-        let mut positions = vec![0; total];
+        let mut nodes = vec![NodeId::default(); total];
         let mut next = 0;
-        for (key, position) in pairs {
+        for (key, node) in pairs {
             if let Some((start, end)) = ranges.get_mut(&key) {
                 // Until its first member comes, `end` is the size of the file; then where it has grown to.
                 if *start == 0 {
@@ -36,32 +40,32 @@ impl<K: Copy + Eq + Hash> Files<K> {
                     next += *end;
                     *end = *start - 1;
                 }
-                if let Some(slot) = positions.get_mut(*end as usize) {
-                    *slot = position;
+                if let Some(slot) = nodes.get_mut(*end as usize) {
+                    *slot = node;
                 }
                 *end += 1;
             }
         }
-        Files { ranges, positions }
+        Files { ranges, nodes }
     }
 
     /// The file of a key.
-    pub(super) fn get(&self, key: K) -> &[u32] {
+    pub(super) fn get(&self, key: K) -> &[NodeId] {
         self.ranges
             .get(&key)
-            .and_then(|&(start, end)| self.positions.get(start as usize - 1..end as usize))
+            .and_then(|&(start, end)| self.nodes.get(start as usize - 1..end as usize))
             .unwrap_or(&[])
     }
 }
 
-/// The positions of some files together, ascending; one that stands in several comes several times. Read
-/// as far as it is wanted: a file may have thousands.
-struct Merged<'a, const N: usize>([&'a [u32]; N]);
+/// The nodes of several files together, ascending. A node that is in several files comes several times. Lazy,
+/// since a file may have thousands of nodes and often only the first few are needed.
+struct Merged<'a, const N: usize>([&'a [NodeId]; N]);
 
 impl<const N: usize> Iterator for Merged<'_, N> {
-    type Item = u32;
+    type Item = NodeId;
 
-    fn next(&mut self) -> Option<u32> {
+    fn next(&mut self) -> Option<NodeId> {
         let file = self.0.iter_mut().filter(|file| !file.is_empty()).min_by_key(|file| file[0])?;
         let (first, rest) = file.split_first()?;
         *file = rest;
@@ -71,8 +75,7 @@ impl<const N: usize> Iterator for Merged<'_, N> {
 
 /// The relations of all flows.
 pub(super) struct Relations<'a> {
-    flows: &'a [Flow],
-    texts: &'a Texts,
+    flows: &'a Flows,
     tolerance: Tolerance,
     follow_dns: bool,
     by_req_seq: Files<u32>,
@@ -85,7 +88,7 @@ pub(super) struct Relations<'a> {
     by_dns: Files<u64>,
 }
 
-/// Scratch memory of [`Relations::of`], so that asking allocates nothing.
+/// Memory that [`Relations::of`] uses again for each question, so that it allocates nothing.
 pub(super) struct Seen {
     stamps: Vec<u32>,
     now: u32,
@@ -105,8 +108,8 @@ impl Seen {
     }
 
     /// True the first time.
-    fn insert(&mut self, position: u32) -> bool {
-        match self.stamps.get_mut(position as usize) {
+    fn insert(&mut self, node: NodeId) -> bool {
+        match self.stamps.get_mut(node.at()) {
             Some(stamp) if *stamp != self.now => {
                 *stamp = self.now;
                 true
@@ -115,16 +118,16 @@ impl Seen {
         }
     }
 
-    fn forget(&mut self, position: u32) {
-        if let Some(stamp) = self.stamps.get_mut(position as usize) {
+    fn forget(&mut self, node: NodeId) {
+        if let Some(stamp) = self.stamps.get_mut(node.at()) {
             *stamp = self.now.wrapping_sub(1);
         }
     }
 }
 
 impl<'a> Relations<'a> {
-    pub(super) fn new(flows: &'a [Flow], tolerance: Tolerance, follow_dns: bool, texts: &'a Texts) -> Self {
-        let numbered = || flows.iter().map(Flow::key).zip(0u32..);
+    pub(super) fn new(flows: &'a Flows, tolerance: Tolerance, follow_dns: bool) -> Self {
+        let numbered = || flows.numbered().map(|(node, flow)| (flow.key(), node));
         let texts_of = |value: fn(&crate::flow::KeyRow) -> Text| {
             Files::new(numbered().map(move |(key, i)| (value(key), i)).filter(|(text, _)| !text.is_empty()))
         };
@@ -149,7 +152,6 @@ impl<'a> Relations<'a> {
             .filter(|(id, _)| *id != 0);
         Relations {
             flows,
-            texts,
             tolerance,
             follow_dns,
             by_req_seq: Files::new(by_req_seq),
@@ -164,11 +166,11 @@ impl<'a> Relations<'a> {
     }
 
     /// The flows to which `a` is related, in the order of R-REL-10, until `each` returns false.
-    pub(super) fn of(&self, a: u32, seen: &mut Seen, mut each: impl FnMut(u32, Relation) -> bool) {
+    pub(super) fn of(&self, a: NodeId, seen: &mut Seen, mut each: impl FnMut(NodeId, Relation) -> bool) {
         seen.restart();
         seen.insert(a);
-        let key = self.flows[a as usize].key();
-        let kinds: [(Relation, [&[u32]; 3]); 5] = [
+        let key = self.flows[a].key();
+        let kinds: [(Relation, [&[NodeId]; 3]); 5] = [
             (
                 Relation::TCP_SEQ,
                 [self.by_req_seq.get(key.req_tcp_seq.0), self.by_resp_seq.get(key.resp_tcp_seq.0), &[]],
@@ -220,9 +222,9 @@ impl<'a> Relations<'a> {
     }
 
     /// The flows to which `a` is related by TCP sequence number or as DNS, in the order of R-REL-10.
-    pub(super) fn of_network(&self, a: u32, found: &mut Vec<(u32, Relation)>) {
+    pub(super) fn of_network(&self, a: NodeId, found: &mut Vec<(NodeId, Relation)>) {
         found.clear();
-        let key = self.flows[a as usize].key();
+        let key = self.flows[a].key();
         let by_seq = [self.by_req_seq.get(key.req_tcp_seq.0), self.by_resp_seq.get(key.resp_tcp_seq.0)];
         for &b in by_seq.into_iter().flatten() {
             if b != a && self.tcp_weak(a, b) {
@@ -233,7 +235,7 @@ impl<'a> Relations<'a> {
         found.dedup();
         let by_seq = found.len();
         // Of those tied by DNS only, one that an earlier kind relates too comes before the others.
-        let place = |b: u32| {
+        let place = |b: NodeId| {
             let relation = self.between(a, b);
             let kinds = [Relation::SPAN_ID, Relation::X_REQUEST_ID, Relation::SYSCALL];
             (kinds.iter().position(|kind| relation.contains(*kind)).unwrap_or(kinds.len()), b)
@@ -253,8 +255,8 @@ impl<'a> Relations<'a> {
     }
 
     /// All relations of the pair (R-REL-3).
-    pub(super) fn between(&self, a: u32, b: u32) -> Relation {
-        let (left, right) = (&self.flows[a as usize], &self.flows[b as usize]);
+    pub(super) fn between(&self, a: NodeId, b: NodeId) -> Relation {
+        let (left, right) = (&self.flows[a], &self.flows[b]);
         let mut relation = Relation::empty();
         relation.set(Relation::TCP_SEQ, self.tcp_weak(a, b));
         relation.set(Relation::SPAN_ID, self.span_id(a, b));
@@ -267,19 +269,19 @@ impl<'a> Relations<'a> {
     }
 
     /// R-REL-6.
-    pub(super) fn span_id(&self, a: u32, b: u32) -> bool {
-        let (left, right) = (&self.flows[a as usize], &self.flows[b as usize]);
+    pub(super) fn span_id(&self, a: NodeId, b: NodeId) -> bool {
+        let (left, right) = (&self.flows[a], &self.flows[b]);
         relation::span_id(left.key(), &left.trace_ids, right.key(), &right.trace_ids)
     }
 
     /// R-REL-7.
-    pub(super) fn x_request_id(&self, a: u32, b: u32) -> bool {
-        relation::x_request_id(self.flows[a as usize].key(), self.flows[b as usize].key())
+    pub(super) fn x_request_id(&self, a: NodeId, b: NodeId) -> bool {
+        relation::x_request_id(self.flows[a].key(), self.flows[b].key())
     }
 
     /// R-REL-5, of a pair whose files meet (R-REL-2).
-    pub(super) fn tcp_weak(&self, a: u32, b: u32) -> bool {
-        let (a, b) = (&self.flows[a as usize], &self.flows[b as usize]);
+    pub(super) fn tcp_weak(&self, a: NodeId, b: NodeId) -> bool {
+        let (a, b) = (&self.flows[a], &self.flows[b]);
         if a.is_app() || !relation::tcp_weak(a.key(), b.key(), self.tolerance) {
             return false;
         }
@@ -296,14 +298,14 @@ impl<'a> Relations<'a> {
     }
 
     /// R-REL-4, with all fields (R-NET-2).
-    pub(super) fn tcp_strong(&self, a: u32, b: u32) -> bool {
-        let (a, b) = (&self.flows[a as usize], &self.flows[b as usize]);
+    pub(super) fn tcp_strong(&self, a: NodeId, b: NodeId, texts: &Texts) -> bool {
+        let (a, b) = (&self.flows[a], &self.flows[b]);
         relation::tcp_strong(a.key(), b.key(), self.tolerance)
-            && !conflict::of_rows(&a.row, &a.trace_ids, &b.row, &b.trace_ids, self.texts)
+            && !conflict::of_rows(&a.row, &a.trace_ids, &b.row, &b.trace_ids, texts)
     }
 
-    fn dns(&self, a: u32, b: u32) -> bool {
-        let (a, b) = (&self.flows[a as usize], &self.flows[b as usize]);
+    fn dns(&self, a: NodeId, b: NodeId) -> bool {
+        let (a, b) = (&self.flows[a], &self.flows[b]);
         self.follow_dns
             && relation::filed_by_dns(b.key())
             && relation::dns(a.key(), b.key(), self.tolerance)

@@ -1,15 +1,16 @@
-//! What spans are known as: each span set remembers the resource that its spans name, and lends it to
-//! those that name none (algorithm 6.5, R-NET-4).
+//! The resource (process, address, service) of each span. A span set remembers the resource that its spans
+//! name, and gives it to those that name none (algorithm 6.5, R-NET-4).
 
 use super::{completed::Resource, flows::Flow};
 use crate::flow::{ObservationPoint, Side, Text};
 
-/// Resource types that say no more than an address: a better one replaces them.
+/// Whether a resource type says no more than that there is an address. A better type replaces it.
 fn is_address(resource_type: Option<u8>) -> bool {
     matches!(resource_type, Some(0 | 255))
 }
 
-/// Remembers a value; `None` until one was set, even to 0 or empty.
+/// Remembers a value, and returns what is remembered. The memory is `None` until the first value, which may
+/// be 0 or empty.
 fn remember<T: Copy + PartialEq + Default>(memory: &mut Option<T>, value: T, replace: bool) -> T {
     match *memory {
         Some(known) if known != T::default() && !replace => known,
@@ -40,7 +41,7 @@ impl ProcessMemory {
         ProcessMemory { instance_type: None, ..self.clone() }
     }
 
-    /// R-SVC-1: a system span tells its process, and is told what it does not know.
+    /// R-SVC-1: a system span adds what it knows of its process, and takes what it does not know.
     pub(super) fn process(&mut self, flow: &Flow, resource: &mut Resource) {
         let server = matches!(flow.point, ObservationPoint::ServerProcess | ObservationPoint::ServerApp);
         let side = &flow.row.sides[usize::from(server)];
@@ -51,8 +52,8 @@ impl ProcessMemory {
         resource.gprocess = remember(&mut self.gprocess, side.gprocess, false);
     }
 
-    /// R-SVC-2: likewise the service. The fields follow one another: a better type corrects only the
-    /// fields after it.
+    /// R-SVC-2: the same for the service. The order of the fields matters: a better type replaces only the
+    /// fields that come after it.
     pub(super) fn service(&mut self, flow: &Flow, resource: &mut Resource) {
         let [client, server] = &flow.row.sides;
         let is_app = flow.point == ObservationPoint::App;
@@ -92,7 +93,7 @@ struct NetworkSideMemory {
 }
 
 impl NetworkMemory {
-    /// A network span tells its service, and is told what it does not know.
+    /// A network span adds what it knows of its service, and takes what it does not know.
     pub(super) fn service(&mut self, flow: &Flow, resource: &mut Resource) {
         let side = usize::from(flow.point.starts_with_s());
         let rows = &flow.row.sides;

@@ -1,6 +1,6 @@
 //! Observation points (`tap_side`): where on its path an exchange was captured (algorithm 0.2).
 
-/// An observation point, by the properties the rules ask for.
+/// An observation point.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ObservationPoint {
     /// `c-p`: client process.

@@ -1,5 +1,5 @@
-//! The question: the application spans to complete and how far to look. Doors build it after
-//! validation; nothing behind them checks it again.
+//! The question: the application spans to complete and how far to look. The API builds it after validation,
+//! and no later step validates it again.
 
 /// A validated question (api section 3).
 #[derive(Clone, PartialEq, Debug)]

@@ -1,6 +1,9 @@
 //! Rows of `flow_log.l7_flow_log`, as far as a completion reads them (data-model sections 3 and 5).
 
-use super::{AgentId, L4Protocol, L7Protocol, LogType, RowId, SignalSource, SyscallTraceId, TcpSeq, Text};
+use super::{
+    ids::{AgentId, L4Protocol, L7Protocol, LogType, RowId, SignalSource, SyscallTraceId, TcpSeq},
+    text::Text,
+};
 
 /// The columns that a search reads of every row (algorithm 2.1).
 #[derive(Clone, Copy, PartialEq, Debug, Default)]

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::{Text, Texts};
+use super::text::{Text, Texts};
 
 /// The trace ids of a row or flow: distinct, ascending by code point (R-ROW-5).
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

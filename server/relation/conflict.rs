@@ -1,4 +1,4 @@
-//! Conflicts: fields in which two captures of one exchange may not differ (algorithm 3.3). A field that
+//! Conflicts (R-CONF): fields in which two captures of one exchange may not differ (algorithm 3.3). A field that
 //! either side does not know (0, empty, null) is no difference.
 
 use crate::flow::{FlowRow, KeyRow, L7Protocol, Text, Texts, TraceIds};
@@ -11,7 +11,7 @@ pub fn of_keys(a: &KeyRow, a_ids: &TraceIds, b: &KeyRow, b_ids: &TraceIds) -> bo
     }
 }
 
-/// R-CONF-1 to R-CONF-4, over all columns.
+/// R-CONF-1, R-CONF-2, R-CONF-3, R-CONF-4, over all columns.
 pub fn of_rows(a: &FlowRow, a_ids: &TraceIds, b: &FlowRow, b_ids: &TraceIds, texts: &Texts) -> bool {
     if let Some(decided) = of_trace(&a.key, a_ids, &b.key, b_ids) {
         return decided;
@@ -49,7 +49,7 @@ pub fn of_dns_rows(a: &FlowRow, b: &FlowRow) -> bool {
         || texts_differ(a.response_result, b.response_result)
 }
 
-/// R-CONF-1: where both know their trace, trace and span id decide, and nothing else.
+/// R-CONF-1: where both know their trace, only trace id and span id decide.
 fn of_trace(a: &KeyRow, a_ids: &TraceIds, b: &KeyRow, b_ids: &TraceIds) -> Option<bool> {
     if a_ids.is_empty() || b_ids.is_empty() {
         return None;

@@ -8,7 +8,7 @@
 //! | `request` | the question in its REST shape, with the configured values for what it left out |
 //! | `answers` | each question of the search in the order asked, and the rows, by id, that the flow log gave |
 //! | `fetched` | the rows that it gave in the end, in full |
-//! | `rows` | all these rows, as sparse JSON of [`StoredRow`](crate::store::StoredRow) |
+//! | `rows` | all these rows, as sparse JSON of [`StoredRow`](crate::flow_log::StoredRow) |
 //! | `answer` | the whole answer, as the REST door gives it; times of questions are 0 in its explanation |
 
 use std::{
@@ -23,8 +23,8 @@ use serde_json::{Value, json};
 
 use super::{layout, question::CaseQuestion, row::CaseRow};
 use crate::{
-    api::{Rules, json as rest},
     config::{Limits, Tracing, check::Ranges},
+    contract::{Rules, json as rest},
     flow::{AppSpan, CompletionRequest},
     store::StoreError,
 };
@@ -74,12 +74,12 @@ pub enum CaseError {
         /// The version that the file says it has.
         found: Value,
     },
-    /// What it says makes no sense.
+    /// Its parts contradict each other.
     #[error("not a recorded case: {0}")]
     Invalid(String),
 }
 
-/// What the flow log said to one question.
+/// What the flow log answered to one question.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CaseAnswer {
@@ -90,9 +90,9 @@ pub(super) struct CaseAnswer {
     pub(super) truncated: bool,
     #[serde(default)]
     pub(super) read_rows: u64,
-    /// That it did not answer, and why.
+    /// Why it did not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) error: Option<Fault>,
+    pub(super) error: Option<RecordedError>,
 }
 
 /// The rows that were fetched in the end.
@@ -120,7 +120,7 @@ impl fmt::Display for RowName {
     }
 }
 
-// As text: the numbers are beyond what most readers of JSON keep exactly.
+// As text: most JSON readers do not keep such large numbers exactly.
 impl Serialize for RowName {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
@@ -141,15 +141,15 @@ impl<'de> Deserialize<'de> for RowName {
 /// A [`StoreError`] in a case.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Fault {
-    kind: FaultKind,
+pub(super) struct RecordedError {
+    kind: RecordedErrorKind,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) text: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum FaultKind {
+enum RecordedErrorKind {
     Unreachable,
     Denied,
     Timeout,
@@ -158,29 +158,29 @@ enum FaultKind {
     Nonsense,
 }
 
-impl From<StoreError> for Fault {
+impl From<StoreError> for RecordedError {
     fn from(error: StoreError) -> Self {
         let (kind, text) = match error {
-            StoreError::Unreachable(text) => (FaultKind::Unreachable, text),
-            StoreError::Denied(text) => (FaultKind::Denied, text),
-            StoreError::Timeout => (FaultKind::Timeout, String::new()),
-            StoreError::Exhausted(text) => (FaultKind::Exhausted, text),
-            StoreError::Schema(text) => (FaultKind::Schema, text),
-            StoreError::Nonsense(text) => (FaultKind::Nonsense, text),
+            StoreError::Unreachable(text) => (RecordedErrorKind::Unreachable, text),
+            StoreError::Denied(text) => (RecordedErrorKind::Denied, text),
+            StoreError::Timeout => (RecordedErrorKind::Timeout, String::new()),
+            StoreError::Exhausted(text) => (RecordedErrorKind::Exhausted, text),
+            StoreError::Schema(text) => (RecordedErrorKind::Schema, text),
+            StoreError::Nonsense(text) => (RecordedErrorKind::Nonsense, text),
         };
-        Fault { kind, text }
+        RecordedError { kind, text }
     }
 }
 
-impl From<Fault> for StoreError {
-    fn from(Fault { kind, text }: Fault) -> Self {
+impl From<RecordedError> for StoreError {
+    fn from(RecordedError { kind, text }: RecordedError) -> Self {
         match kind {
-            FaultKind::Unreachable => StoreError::Unreachable(text),
-            FaultKind::Denied => StoreError::Denied(text),
-            FaultKind::Timeout => StoreError::Timeout,
-            FaultKind::Exhausted => StoreError::Exhausted(text),
-            FaultKind::Schema => StoreError::Schema(text),
-            FaultKind::Nonsense => StoreError::Nonsense(text),
+            RecordedErrorKind::Unreachable => StoreError::Unreachable(text),
+            RecordedErrorKind::Denied => StoreError::Denied(text),
+            RecordedErrorKind::Timeout => StoreError::Timeout,
+            RecordedErrorKind::Exhausted => StoreError::Exhausted(text),
+            RecordedErrorKind::Schema => StoreError::Schema(text),
+            RecordedErrorKind::Nonsense => StoreError::Nonsense(text),
         }
     }
 }
@@ -188,7 +188,7 @@ impl From<Fault> for StoreError {
 /// The file, as it is read.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct CaseFile {
     #[serde(rename = "version")]
     _version: u64,
     redacted: bool,
@@ -219,12 +219,12 @@ impl Case {
 
     /// Reads the text of a file.
     pub fn parse(bytes: &[u8]) -> Result<Case, CaseError> {
-        // First of all the version: of another one nothing else is known.
+        // The version comes first: nothing else is known about another version.
         let Versioned { version } = serde_json::from_slice(bytes)?;
         if version != json!(VERSION) {
             return Err(CaseError::Version { found: version });
         }
-        let file: File = serde_json::from_slice(bytes)?;
+        let file: CaseFile = serde_json::from_slice(bytes)?;
         file.tracing.check_ranges().map_err(|e| CaseError::Invalid(e.to_string()))?;
         let case = Case {
             redacted: file.redacted,
@@ -242,22 +242,23 @@ impl Case {
 
     /// The text of the file, of at most so many bytes.
     pub fn text(&self, max_bytes: u64) -> Result<String, CaseError> {
+        let Case { redacted, region, tracing, request: asked, answer, answers, fetched, rows } = self;
         let parts = [
             ("version", json!(VERSION)),
-            ("redacted", json!(self.redacted)),
-            ("region", json!(self.region)),
-            ("tracing", serde_json::to_value(&self.tracing)?),
-            ("request", request(&self.request)),
-            ("answers", serde_json::to_value(&self.answers)?),
-            ("fetched", serde_json::to_value(&self.fetched)?),
-            ("rows", serde_json::to_value(&self.rows)?),
-            ("answer", self.answer.clone()),
+            ("redacted", json!(redacted)),
+            ("region", json!(region)),
+            ("tracing", serde_json::to_value(tracing)?),
+            ("request", request(asked)),
+            ("answers", serde_json::to_value(answers)?),
+            ("fetched", serde_json::to_value(fetched)?),
+            ("rows", serde_json::to_value(rows)?),
+            ("answer", answer.clone()),
         ];
         let text = layout::lay_out(&parts);
         if text.len() as u64 > max_bytes { Err(CaseError::TooLarge { max_bytes }) } else { Ok(text) }
     }
 
-    /// Writes the file, whole or not at all. Its owner alone can read it: it holds what was on the wire.
+    /// Writes the file, whole or not at all. Only its owner can read it, because it holds captured data.
     pub fn write(&self, path: &Path, max_bytes: u64) -> Result<(), CaseError> {
         use std::os::unix::fs::OpenOptionsExt;
         let text = self.text(max_bytes)?;
@@ -270,13 +271,13 @@ impl Case {
             fs::rename(&unfinished, path)
         };
         write().inspect_err(|_| {
-            // It may not even be there.
+            // It may not exist.
             fs::remove_file(&unfinished).ok();
         })?;
         Ok(())
     }
 
-    /// Where each row is. Fails where a name is used twice, or names nothing.
+    /// The index of each row in `rows`. Fails where a name is used twice, or names no row.
     pub(super) fn index(&self) -> Result<FxHashMap<RowName, usize>, CaseError> {
         let mut index = FxHashMap::default();
         for (at, row) in self.rows.iter().enumerate() {
@@ -295,29 +296,44 @@ impl Case {
 
 /// The question in its REST shape.
 fn request(request: &CompletionRequest) -> Value {
-    let span = |span: &AppSpan| {
-        json!({
-            "trace_id": span.trace_id,
-            "span_id": span.span_id,
-            "parent_span_id": span.parent_span_id,
-            "span_kind": span.span_kind as i64,
-            "start_time_us": span.start_time_us,
-            "end_time_us": span.end_time_us,
-            "name": span.name,
-            "app_service": span.app_service,
-            "app_instance": span.app_instance,
-        })
-    };
+    let CompletionRequest { max_iteration, network_delay_us, host_clock_offset_us, explain, app_spans } =
+        request;
     json!({
-        "max_iteration": request.max_iteration,
-        "network_delay_us": request.network_delay_us,
-        "host_clock_offset_us": request.host_clock_offset_us,
-        "explain": request.explain,
-        "app_spans": request.app_spans.iter().map(span).collect::<Vec<_>>(),
+        "max_iteration": max_iteration,
+        "network_delay_us": network_delay_us,
+        "host_clock_offset_us": host_clock_offset_us,
+        "explain": explain,
+        "app_spans": app_spans.iter().map(span).collect::<Vec<_>>(),
     })
 }
 
-/// The form is checked as a door checks it; how much is too much was the recorder's to say.
+fn span(span: &AppSpan) -> Value {
+    let AppSpan {
+        trace_id,
+        span_id,
+        parent_span_id,
+        span_kind,
+        start_time_us,
+        end_time_us,
+        name,
+        app_service,
+        app_instance,
+    } = span;
+    json!({
+        "trace_id": trace_id,
+        "span_id": span_id,
+        "parent_span_id": parent_span_id,
+        "span_kind": *span_kind as i64,
+        "start_time_us": start_time_us,
+        "end_time_us": end_time_us,
+        "name": name,
+        "app_service": app_service,
+        "app_instance": app_instance,
+    })
+}
+
+/// Reads a question. Its form is checked as a door checks it, without the limits on its size: those of the
+/// recorder have been checked.
 fn read_request(request: &Value, tracing: &Tracing) -> Result<CompletionRequest, CaseError> {
     let limits = Limits {
         max_app_spans: u32::MAX,

@@ -4,22 +4,21 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value};
 
-/// Characters of a value that are shown.
+/// Most characters of a value that are shown.
 const MAX_VALUE: usize = 80;
-/// Differences that are looked for.
+/// Most differences that are listed.
 const MAX_DIFFERENCES: usize = 1000;
 
-/// Keys of a span that number other spans: one span more, and they differ everywhere.
+/// Keys of a span that are numbers of spans: one more span changes them everywhere.
 const NUMBERING: [&str; 3] = ["deepflow_span_id", "deepflow_parent_span_id", "related_ids"];
 
-/// The differences of two answers in the shape of the REST door, `[]` where there is none. Those that only
-/// follow from others, such as the places of spans behind a missing one, are left out unless there are no
-/// others.
+/// The differences of two answers in the shape of the REST door. Differences that follow from others, such as
+/// the places of spans after a missing one, are left out unless there are no others.
 pub(super) fn differences(recorded: &Value, now: &Value) -> Vec<String> {
     if recorded == now {
         return Vec::new();
     }
-    let mut found = Found { list: Vec::new(), all: false };
+    let mut found = Differences { list: Vec::new(), all: false };
     found.values("answer", recorded, now);
     if found.list.is_empty() {
         found.all = true;
@@ -28,13 +27,13 @@ pub(super) fn differences(recorded: &Value, now: &Value) -> Vec<String> {
     found.list
 }
 
-struct Found {
+struct Differences {
     list: Vec<String>,
-    /// Those too that follow from others.
+    /// Also those that follow from others.
     all: bool,
 }
 
-impl Found {
+impl Differences {
     fn push(&mut self, path: &str, recorded: &str, now: &str) {
         if self.list.len() < MAX_DIFFERENCES {
             self.list.push(format!("{path}: {recorded} recorded, {now} now"));
@@ -77,7 +76,7 @@ impl Found {
         }
     }
 
-    /// Spans are the same span if they are made of the same rows, wherever they stand.
+    /// Spans are the same span if they are made of the same rows, at whatever place they are.
     fn spans(&mut self, path: &str, recorded: &Spans<'_>, now: &Spans<'_>) {
         if recorded.len() != now.len() {
             self.push(path, &format!("{} spans", recorded.len()), &format!("{} spans", now.len()));
@@ -108,7 +107,7 @@ impl Found {
 /// Spans by the rows that they are made of, with their places.
 type Spans<'a> = BTreeMap<String, (usize, &'a Value)>;
 
-/// The items of a list, where they are spans, each of rows of its own.
+/// The items of a list, if they are spans, each made of different rows.
 fn rows_of(items: &[Value]) -> Option<Spans<'_>> {
     let mut spans = BTreeMap::new();
     for (at, item) in items.iter().enumerate() {

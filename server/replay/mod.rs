@@ -1,5 +1,5 @@
-//! A completion as a file: recorded with everything that the flow log said, and run again without it. A
-//! report of a broken trace is such a file, and becomes a test as it is (`tests/cases`).
+//! A completion as a file: recorded with everything that the flow log gave, and run again without the flow
+//! log. A report of a broken trace is such a file, and becomes a test unchanged (`tests/cases`).
 //!
 //! ```text
 //! record:  question ─► search and engine ─► RecordingStore ─► flow log          = Case, with the answer
@@ -11,12 +11,13 @@
 //! | [`case`](mod@case) | the file: what is in it, reading, limits |
 //! | `layout` | the file as text: a line for each row and span |
 //! | `row` | rows, with nothing lost |
-//! | `question` | the questions of a search, and which rows answer one that was never asked |
-//! | [`recording`] | [`RecordingStore`]: notes what a store says |
-//! | [`store`] | [`ReplayStore`]: says it again |
+//! | `question` | the questions of a search |
+//! | [`recording`] | [`RecordingStore`]: notes what a store gives |
+//! | [`store`] | [`ReplayStore`]: gives it again |
 //! | [`run`] | [`record`], [`replay`] and [`redact`] |
 //! | `difference` | where two answers differ |
-//! | `pseudonyms` | pseudonyms in the place of what identifies somebody |
+//! | `redaction` | which texts of a case identify somebody |
+//! | `pseudonyms` | what stands in their place |
 
 pub mod case;
 mod difference;
@@ -24,6 +25,7 @@ mod layout;
 mod pseudonyms;
 mod question;
 pub mod recording;
+mod redaction;
 mod row;
 pub mod run;
 pub mod store;

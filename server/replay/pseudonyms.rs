@@ -1,34 +1,14 @@
-//! Pseudonyms in the place of what identifies somebody, so that a case can be handed on.
-//!
-//! Replaced are trace, span and X-Request-IDs; names of services, instances, processes, subnets, networks
-//! and regions; resources, endpoints, domains and names of spans; exceptions, results and business codes;
-//! addresses. Request types, protocols and versions are replaced where they are not the usual short ones.
-//! Kept are numbers: times, row and flow ids, sequence numbers, syscall trace ids, request ids, ports,
-//! process ids, ids and types of agents and resources, response codes.
-//!
-//! What the engine can see of a text stays: equal texts stay equal and different ones different, in all
-//! fields alike; the empty text stays empty; trace ids that are joined with commas stay joined, and keep
-//! their order; trace and span ids of 16 characters or more stay so long (such span ids name spans of the
-//! answer), and of texts of more than 1024 characters those that share the first 1024 do so afterwards too.
-//! The unspecified and loopback addresses stay, since they name nobody.
+//! Pseudonyms of texts: equal texts get equal ones, different texts different ones, and order stays.
 
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use serde_json::Value;
-
-use super::{
-    case::Case,
-    question::{CaseKeys, CaseQuestion},
-    row::CaseRow,
-};
-use crate::store::{StoredRow, ddl};
-
-/// What a text is, so that its pseudonym says so. Of several the first: trace ids must keep their order.
+/// What a text is; its pseudonym says so. A text that is several of these counts as the first of them: trace
+/// ids must keep their order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-enum Class {
+pub(super) enum Class {
     Trace,
     Span,
     XRequestId,
@@ -50,38 +30,8 @@ impl Class {
     }
 }
 
-/// The case with pseudonyms, and without an answer.
-pub(super) fn with_pseudonyms(case: &Case) -> Case {
-    let mut case = Case { answer: Value::Null, redacted: true, ..case.clone() };
-    let mut seen = BTreeMap::new();
-    visit(&mut case, &mut |class, text| {
-        note(&mut seen, class, text);
-    });
-    let pseudonyms = Pseudonyms::new(seen);
-    visit(&mut case, &mut |class, text| {
-        let pseudonym = match class {
-            Class::Trace => each_trace_id(text, |id| pseudonyms.of(id)),
-            _ => pseudonyms.of(text),
-        };
-        *text = pseudonym;
-    });
-    // A search asks for keys in their order.
-    for answer in &mut case.answers {
-        match &mut answer.question {
-            CaseQuestion::TraceId { trace_ids, .. } => trace_ids.sort_unstable(),
-            CaseQuestion::Association { keys, .. } => keys.x_request_ids.sort_unstable(),
-            CaseQuestion::Entry { .. } => {}
-        }
-        // Texts for operators may name hosts.
-        if let Some(fault) = &mut answer.error {
-            fault.text = "redacted".to_owned();
-        }
-    }
-    case
-}
-
 /// Applies a function to each trace id of a joined text, as `TraceIds::parse` finds them.
-fn each_trace_id(joined: &str, mut change: impl FnMut(&str) -> String) -> String {
+pub(super) fn each_trace_id(joined: &str, mut change: impl FnMut(&str) -> String) -> String {
     let mut parts = Vec::new();
     for part in joined.split(',') {
         let id = part.trim();
@@ -91,7 +41,8 @@ fn each_trace_id(joined: &str, mut change: impl FnMut(&str) -> String) -> String
     parts.join(",")
 }
 
-fn note(seen: &mut BTreeMap<String, Class>, class: Class, text: &str) {
+/// Notes a text that needs a pseudonym.
+pub(super) fn note(seen: &mut BTreeMap<String, Class>, class: Class, text: &str) {
     if class == Class::Trace {
         each_trace_id(text, |id| {
             note_one(seen, class, id);
@@ -125,9 +76,9 @@ fn names_nobody(address: IpAddr) -> bool {
     address.is_unspecified() || address.is_loopback()
 }
 
-/// Of span ids only those of so many characters name spans of the answer.
+/// Only span ids of at least so many characters are used in the ids of spans of the answer.
 const LONG: usize = 16;
-/// Of texts with more characters only these are compared.
+/// The engine compares only so many characters of a text.
 const VERY_LONG: usize = 1024;
 
 /// The first 1024 characters of a text that has more.
@@ -136,11 +87,11 @@ fn first_1024(text: &str) -> Option<&str> {
 }
 
 /// Pseudonyms of all texts of a case.
-struct Pseudonyms(BTreeMap<String, String>);
+pub(super) struct Pseudonyms(BTreeMap<String, String>);
 
 impl Pseudonyms {
-    /// Numbers the texts of each class in their order, which so stays.
-    fn new(seen: BTreeMap<String, Class>) -> Self {
+    /// Numbers the texts of each class in their order, so that pseudonyms have the same order.
+    pub(super) fn new(seen: BTreeMap<String, Class>) -> Self {
         let mut last = BTreeMap::new();
         for &class in seen.values() {
             *last.entry(class).or_insert(0u32) += 1;
@@ -152,7 +103,7 @@ impl Pseudonyms {
             let number = last.entry(class).or_insert(0u32);
             *number += 1;
             let pseudonym = match class {
-                // Never anybody's: class E, and the prefix of documentation.
+                // Addresses that nobody has: class E, and the prefix for documentation.
                 Class::Address4 => Ipv4Addr::from_bits(0xf000_0000 | (*number & 0x0fff_ffff)).to_string(),
                 Class::Address6 => Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(*number)).to_string(),
                 _ => {
@@ -165,7 +116,8 @@ impl Pseudonyms {
         Pseudonyms(seen.into_iter().map(pseudonym).collect())
     }
 
-    fn of(&self, text: &str) -> String {
+    /// The pseudonym of a text; the text itself if it needs none.
+    pub(super) fn of(&self, text: &str) -> String {
         let Some(pseudonym) = self.0.get(text) else { return text.to_owned() };
         match first_1024(text) {
             Some(begin) => {
@@ -183,130 +135,6 @@ impl Pseudonyms {
 /// Whether a pseudonym stands for a trace or span id.
 fn is_id(pseudonym: &str) -> bool {
     [Class::Trace, Class::Span].iter().any(|class| pseudonym.starts_with(class.prefix()))
-}
-
-/// Shows each text of a case that is redacted, always in the same order.
-fn visit(case: &mut Case, see: &mut impl FnMut(Class, &mut String)) {
-    see(Class::Name, &mut case.region);
-    for span in &mut case.request.app_spans {
-        see(Class::Trace, &mut span.trace_id);
-        see(Class::Span, &mut span.span_id);
-        see(Class::Span, &mut span.parent_span_id);
-        see(Class::Text, &mut span.name);
-        see(Class::Name, &mut span.app_service);
-        see(Class::Name, &mut span.app_instance);
-    }
-    for answer in &mut case.answers {
-        match &mut answer.question {
-            CaseQuestion::Entry { trace_id, .. } => see(Class::Trace, trace_id),
-            CaseQuestion::TraceId { trace_ids, .. } => {
-                trace_ids.iter_mut().for_each(|id| see(Class::Trace, id));
-            }
-            CaseQuestion::Association { keys: CaseKeys { x_request_ids, .. }, .. } => {
-                x_request_ids.iter_mut().for_each(|id| see(Class::XRequestId, id));
-            }
-        }
-    }
-    for row in &mut case.rows {
-        visit_row(row, see);
-    }
-}
-
-fn visit_row(row: &mut CaseRow, see: &mut impl FnMut(Class, &mut String)) {
-    let mut ips = row.ips();
-    ips.iter_mut().for_each(|ip| see(Class::Name, ip));
-    row.set_ips(ips);
-
-    let StoredRow {
-        trace_id,
-        _trace_id_2,
-        span_id,
-        parent_span_id,
-        x_request_id_0,
-        x_request_id_1,
-        capture_network_type,
-        process_kname_0,
-        process_kname_1,
-        gprocess_0,
-        gprocess_1,
-        subnet_0,
-        subnet_1,
-        auto_instance_0,
-        auto_instance_1,
-        auto_service_0,
-        auto_service_1,
-        app_service,
-        app_instance,
-        http_proxy_client,
-        biz_protocol,
-        version,
-        request_type,
-        request_domain,
-        request_resource,
-        endpoint,
-        response_exception,
-        response_result,
-        biz_response_code,
-        capture_nic,
-        ..
-    } = &mut row.stored;
-    // Nothing reads it, but a file may have it.
-    capture_nic.clear();
-    see(Class::Trace, trace_id);
-    see(Class::Trace, _trace_id_2);
-    see(Class::Span, span_id);
-    see(Class::Span, parent_span_id);
-    see(Class::XRequestId, x_request_id_0);
-    see(Class::XRequestId, x_request_id_1);
-    for name in [
-        capture_network_type,
-        process_kname_0,
-        process_kname_1,
-        gprocess_0,
-        gprocess_1,
-        subnet_0,
-        subnet_1,
-        auto_instance_0,
-        auto_instance_1,
-        auto_service_0,
-        auto_service_1,
-        app_service,
-        app_instance,
-        http_proxy_client,
-    ] {
-        see(Class::Name, name);
-    }
-    for text in
-        [request_domain, request_resource, endpoint, response_exception, response_result, biz_response_code]
-    {
-        see(Class::Text, text);
-    }
-    for (text, harmless) in
-        [(biz_protocol, is_protocol as fn(&str) -> bool), (version, is_version), (request_type, is_verb)]
-    {
-        if !harmless(text) {
-            see(Class::Text, text);
-        }
-    }
-    if let Some(name) = &mut row.l7_protocol_enum
-        && !is_protocol(name)
-    {
-        see(Class::Text, name);
-    }
-}
-
-/// A pseudonym is none of these, so that it is seen as often as its text.
-fn is_protocol(text: &str) -> bool {
-    (0..=u8::MAX).any(|number| ddl::l7_protocol_name(number) == Some(text))
-}
-
-fn is_version(text: &str) -> bool {
-    text.len() <= 8 && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-}
-
-/// `GET`, `SELECT`, `COM_QUERY`, `AAAA`, and the like.
-fn is_verb(text: &str) -> bool {
-    text.len() <= 24 && text.bytes().all(|b| b.is_ascii_uppercase() || b == b'_')
 }
 
 #[cfg(test)]
@@ -377,12 +205,5 @@ mod tests {
         assert_eq!(beginnings[0], beginnings[1]);
         assert_ne!(beginnings[0], beginnings[2]);
         assert_ne!(found[0], found[1]);
-    }
-
-    #[test]
-    fn what_everybody_has_is_kept() {
-        assert!(is_verb("GET") && is_verb("COM_QUERY") && is_verb("") && !is_verb("com.acme.Orders/List"));
-        assert!(is_version("1.1") && !is_version("acme-2"));
-        assert!(is_protocol("HTTP") && is_protocol("MySQL") && !is_protocol("AcmeBank"));
     }
 }

@@ -2,11 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    flow::{L7Protocol, LogType},
-    search::{AssociationKeys, Question, Window},
-    store::StoredRow,
-};
+use crate::search::{AssociationKeys, Question, Window};
 
 /// A question, with the seconds in which rows end.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -76,39 +72,6 @@ impl CaseQuestion {
             CaseQuestion::Association { .. } => "association",
         }
     }
-
-    /// Whether a row answers the question, as far as the row of a case tells.
-    pub(super) fn matches(&self, row: &StoredRow) -> bool {
-        let (CaseQuestion::Entry { from_s, to_s, .. }
-        | CaseQuestion::TraceId { from_s, to_s, .. }
-        | CaseQuestion::Association { from_s, to_s, .. }) = self;
-        (*from_s..=*to_s).contains(&i64::from(row.time))
-            && match self {
-                CaseQuestion::Entry { trace_id, .. } => carries(row, trace_id),
-                CaseQuestion::TraceId { trace_ids, .. } => trace_ids.iter().any(|id| carries(row, id)),
-                CaseQuestion::Association { keys, .. } => keys.match_row(row),
-            }
-    }
-}
-
-impl CaseKeys {
-    fn match_row(&self, row: &StoredRow) -> bool {
-        self.req_tcp_seqs.contains(&row.req_tcp_seq)
-            || self.resp_tcp_seqs.contains(&row.resp_tcp_seq)
-            || self.syscall_trace_ids.contains(&row.syscall_trace_id_request)
-            || self.syscall_trace_ids.contains(&row.syscall_trace_id_response)
-            || self.x_request_ids.contains(&row.x_request_id_0)
-            || self.x_request_ids.contains(&row.x_request_id_1)
-            || (row.l7_protocol == L7Protocol::DNS.0
-                && row.request_id.is_some_and(|id| self.dns_request_ids.contains(&id)))
-            || (row.r#type == LogType::RESPONSE.0 && self.response_flow_ids.contains(&row.flow_id))
-    }
-}
-
-/// The two trace ids of a row come joined. An id may hold a comma itself.
-fn carries(row: &StoredRow, trace_id: &str) -> bool {
-    let joined = row.trace_id.as_str();
-    !trace_id.is_empty() && (joined == trace_id || joined.split(", ").any(|part| part == trace_id))
 }
 
 #[cfg(test)]
@@ -134,18 +97,5 @@ mod tests {
             let json = serde_json::to_string(&case).unwrap();
             assert_eq!(serde_json::from_str::<CaseQuestion>(&json).unwrap(), case, "{json}");
         }
-    }
-
-    #[test]
-    fn rows_answer_by_any_key_within_the_window() {
-        let row = StoredRow { time: 5, trace_id: "a, b".into(), req_tcp_seq: 9, ..StoredRow::default() };
-        let entry = |id: &str, to_s| CaseQuestion::Entry { trace_id: id.into(), from_s: 0, to_s };
-        assert!(entry("b", 5).matches(&row));
-        assert!(entry("a, b", 5).matches(&row));
-        assert!(!entry("b", 4).matches(&row));
-        assert!(!entry("", 5).matches(&StoredRow { time: 5, ..StoredRow::default() }));
-        let keys = |seq| CaseKeys { req_tcp_seqs: vec![seq], ..CaseKeys::default() };
-        assert!(CaseQuestion::Association { keys: keys(9), from_s: 5, to_s: 5 }.matches(&row));
-        assert!(!CaseQuestion::Association { keys: keys(8), from_s: 5, to_s: 5 }.matches(&row));
     }
 }

@@ -1,4 +1,4 @@
-//! Notes what a store says, for one completion.
+//! Notes what a store gives, for one completion.
 
 use std::{
     collections::HashMap,
@@ -19,14 +19,14 @@ use crate::{
     store::{FlowStore, Page, ReadContext, StoreError},
 };
 
-/// A store that notes what another one says. For one completion: the strings of the notes are in its
-/// `Texts`.
+/// A store that notes what another store gives. For one completion only: the strings of the notes are in the
+/// completion's `Texts`.
 pub struct RecordingStore<S> {
     inner: S,
     notes: Mutex<Notes>,
 }
 
-/// What a store said.
+/// What a store gave.
 #[derive(Default)]
 struct Notes {
     answers: Vec<(Question, Result<Page<KeyRow>, StoreError>)>,
@@ -34,7 +34,7 @@ struct Notes {
 }
 
 impl<S: FlowStore> RecordingStore<S> {
-    /// Has noted nothing yet.
+    /// A store that has noted nothing yet.
     pub fn new(inner: S) -> Self {
         RecordingStore { inner, notes: Mutex::default() }
     }

@@ -1,5 +1,5 @@
-//! Rows of a case. Each reads as a [`StoredRow`] too; what a store may say otherwise than such a row does
-//! is kept beside it, so that nothing of what the engine saw is lost.
+//! Rows of a case. Each can be read as a [`StoredRow`]. What a store may give that a [`StoredRow`] cannot
+//! hold is kept beside it, so that nothing of what the engine saw is lost.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     flow::{FlowRow, KeyRow, Side, Text, Texts},
-    store::StoredRow,
+    flow_log::{StoredRow, matching::Searchable},
 };
 
 /// A row as the flow log gave it: in full, or the columns that a search reads.
@@ -19,27 +19,26 @@ pub(super) struct CaseRow {
     pub(super) stored: StoredRow,
     /// Tells rows of one id apart, where the flow log gave several.
     pub(super) variant: u32,
-    /// Display name of the protocol, where it is not the usual one.
+    /// Display name of the protocol, where it is not the one that the protocol's number has.
     pub(super) l7_protocol_enum: Option<String>,
-    /// Addresses, where they are written in no usual way.
+    /// Addresses, where they are not what [`StoredRow::ip_text`] gives.
     pub(super) ip_0: Option<String>,
     pub(super) ip_1: Option<String>,
 }
 
-/// Columns in which 0 says something else than nothing.
+/// Columns in which 0 is a value, other than no value.
 const MEANINGFUL_ZERO: [&str; 3] = ["request_id", "response_code", "span_kind"];
 
 impl Serialize for CaseRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut columns = match serde_json::to_value(&self.stored) {
+        let CaseRow { stored, variant, l7_protocol_enum, ip_0, ip_1 } = self;
+        let mut columns = match serde_json::to_value(stored) {
             Ok(Value::Object(columns)) => columns,
             _ => Map::new(),
         };
-        columns.insert("variant".to_owned(), self.variant.into());
-        for (name, value) in
-            [("l7_protocol_enum", &self.l7_protocol_enum), ("ip_0", &self.ip_0), ("ip_1", &self.ip_1)]
-        {
-            // An override may be the empty text, which is not nothing.
+        columns.insert("variant".to_owned(), (*variant).into());
+        for (name, value) in [("l7_protocol_enum", l7_protocol_enum), ("ip_0", ip_0), ("ip_1", ip_1)] {
+            // Such a value may be the empty text, which is not the same as no value.
             if let Some(value) = value {
                 columns.insert(name.to_owned(), value.as_str().into());
             }
@@ -61,32 +60,56 @@ impl Serialize for CaseRow {
 impl CaseRow {
     /// A row of which only the columns of a search are known.
     pub(super) fn of_key(row: &KeyRow, texts: &Texts) -> CaseRow {
+        // Complete, so that the compiler asks about each new column.
+        let KeyRow {
+            id,
+            kind,
+            signal_source,
+            l7_protocol,
+            protocol,
+            tap_side,
+            agent,
+            start_us,
+            end_us,
+            req_tcp_seq,
+            resp_tcp_seq,
+            syscall_request,
+            syscall_response,
+            trace_id,
+            span_id,
+            parent_span_id,
+            x_request_id_0,
+            x_request_id_1,
+            request_id,
+            flow_id,
+            syscall_cap_seq,
+        } = *row;
         let text = |text: Text| texts.get(text).to_owned();
         let stored = StoredRow {
-            _id: row.id.0,
-            time: u32::try_from(row.id.second()).unwrap_or(u32::MAX),
-            r#type: row.kind.0,
-            signal_source: row.signal_source.0,
-            l7_protocol: row.l7_protocol.0,
-            protocol: row.protocol.0,
-            observation_point: text(row.tap_side),
-            agent_id: row.agent.0,
-            start_time: row.start_us,
-            end_time: row.end_us,
-            req_tcp_seq: row.req_tcp_seq.0,
-            resp_tcp_seq: row.resp_tcp_seq.0,
-            syscall_trace_id_request: row.syscall_request.0,
-            syscall_trace_id_response: row.syscall_response.0,
-            // Two ids come joined, and stay so.
-            trace_id: text(row.trace_id),
-            span_id: text(row.span_id),
-            parent_span_id: text(row.parent_span_id),
-            x_request_id_0: text(row.x_request_id_0),
-            x_request_id_1: text(row.x_request_id_1),
-            request_id: row.request_id,
-            flow_id: row.flow_id,
-            syscall_cap_seq_0: row.syscall_cap_seq[0],
-            syscall_cap_seq_1: row.syscall_cap_seq[1],
+            _id: id.0,
+            time: u32::try_from(id.second()).unwrap_or(u32::MAX),
+            r#type: kind.0,
+            signal_source: signal_source.0,
+            l7_protocol: l7_protocol.0,
+            protocol: protocol.0,
+            observation_point: text(tap_side),
+            agent_id: agent.0,
+            start_time: start_us,
+            end_time: end_us,
+            req_tcp_seq: req_tcp_seq.0,
+            resp_tcp_seq: resp_tcp_seq.0,
+            syscall_trace_id_request: syscall_request.0,
+            syscall_trace_id_response: syscall_response.0,
+            // Two ids come joined, and stay joined.
+            trace_id: text(trace_id),
+            span_id: text(span_id),
+            parent_span_id: text(parent_span_id),
+            x_request_id_0: text(x_request_id_0),
+            x_request_id_1: text(x_request_id_1),
+            request_id,
+            flow_id,
+            syscall_cap_seq_0: syscall_cap_seq[0],
+            syscall_cap_seq_1: syscall_cap_seq[1],
             ..StoredRow::default()
         };
         CaseRow { stored, ..CaseRow::default() }
@@ -94,58 +117,112 @@ impl CaseRow {
 
     /// A whole row.
     pub(super) fn of_flow(row: &FlowRow, texts: &mut Texts) -> CaseRow {
-        let mut case = Self::of_key(&row.key, texts);
+        // Complete, so that the compiler asks about each new column.
+        let FlowRow {
+            key,
+            // Empty on stored rows.
+            name: _,
+            l7_protocol_str,
+            l7_protocol_enum,
+            version,
+            is_tls,
+            is_async,
+            server_port,
+            tap_id,
+            tap,
+            response_status,
+            duration_us,
+            biz_response_code,
+            response_code,
+            response_exception,
+            response_result,
+            request_type,
+            request_domain,
+            request_resource,
+            http_proxy_client,
+            endpoint,
+            app_service,
+            app_instance,
+            sides: [client, server],
+        } = row;
+        let Side {
+            process_id: process_id_0,
+            process_kname: process_kname_0,
+            gprocess: gprocess_0,
+            subnet_id: subnet_id_0,
+            subnet: subnet_0,
+            ip: ip_0,
+            auto_instance_type: auto_instance_type_0,
+            auto_instance_id: auto_instance_id_0,
+            auto_instance: auto_instance_0,
+            auto_service_type: auto_service_type_0,
+            auto_service_id: auto_service_id_0,
+            auto_service: auto_service_0,
+        } = *client;
+        let Side {
+            process_id: process_id_1,
+            process_kname: process_kname_1,
+            gprocess: gprocess_1,
+            subnet_id: subnet_id_1,
+            subnet: subnet_1,
+            ip: ip_1,
+            auto_instance_type: auto_instance_type_1,
+            auto_instance_id: auto_instance_id_1,
+            auto_instance: auto_instance_1,
+            auto_service_type: auto_service_type_1,
+            auto_service_id: auto_service_id_1,
+            auto_service: auto_service_1,
+        } = *server;
+        let mut case = Self::of_key(key, texts);
         let text = |text: Text| texts.get(text).to_owned();
-        let [client, server] = &row.sides;
         let stored = std::mem::take(&mut case.stored);
         case.stored = StoredRow {
-            biz_protocol: text(row.l7_protocol_str),
-            version: text(row.version),
-            is_tls: row.is_tls,
-            is_async: row.is_async,
-            server_port: row.server_port,
-            capture_network_type_id: row.tap_id,
-            capture_network_type: text(row.tap),
-            response_status: row.response_status,
-            response_duration: u64::try_from(row.duration_us).unwrap_or(0),
-            biz_response_code: text(row.biz_response_code),
-            response_code: row.response_code,
-            response_exception: text(row.response_exception),
-            response_result: text(row.response_result),
-            request_type: text(row.request_type),
-            request_domain: text(row.request_domain),
-            request_resource: text(row.request_resource),
-            http_proxy_client: text(row.http_proxy_client),
-            endpoint: text(row.endpoint),
-            app_service: text(row.app_service),
-            app_instance: text(row.app_instance),
-            process_id_0: client.process_id,
-            process_kname_0: text(client.process_kname),
-            gprocess_0: text(client.gprocess),
-            subnet_id_0: client.subnet_id,
-            subnet_0: text(client.subnet),
-            auto_instance_type_0: client.auto_instance_type,
-            auto_instance_id_0: client.auto_instance_id,
-            auto_instance_0: text(client.auto_instance),
-            auto_service_type_0: client.auto_service_type,
-            auto_service_id_0: client.auto_service_id,
-            auto_service_0: text(client.auto_service),
-            process_id_1: server.process_id,
-            process_kname_1: text(server.process_kname),
-            gprocess_1: text(server.gprocess),
-            subnet_id_1: server.subnet_id,
-            subnet_1: text(server.subnet),
-            auto_instance_type_1: server.auto_instance_type,
-            auto_instance_id_1: server.auto_instance_id,
-            auto_instance_1: text(server.auto_instance),
-            auto_service_type_1: server.auto_service_type,
-            auto_service_id_1: server.auto_service_id,
-            auto_service_1: text(server.auto_service),
+            biz_protocol: text(*l7_protocol_str),
+            version: text(*version),
+            is_tls: *is_tls,
+            is_async: *is_async,
+            server_port: *server_port,
+            capture_network_type_id: *tap_id,
+            capture_network_type: text(*tap),
+            response_status: *response_status,
+            response_duration: u64::try_from(*duration_us).unwrap_or(0),
+            biz_response_code: text(*biz_response_code),
+            response_code: *response_code,
+            response_exception: text(*response_exception),
+            response_result: text(*response_result),
+            request_type: text(*request_type),
+            request_domain: text(*request_domain),
+            request_resource: text(*request_resource),
+            http_proxy_client: text(*http_proxy_client),
+            endpoint: text(*endpoint),
+            app_service: text(*app_service),
+            app_instance: text(*app_instance),
+            process_id_0,
+            process_kname_0: text(process_kname_0),
+            gprocess_0: text(gprocess_0),
+            subnet_id_0,
+            subnet_0: text(subnet_0),
+            auto_instance_type_0,
+            auto_instance_id_0,
+            auto_instance_0: text(auto_instance_0),
+            auto_service_type_0,
+            auto_service_id_0,
+            auto_service_0: text(auto_service_0),
+            process_id_1,
+            process_kname_1: text(process_kname_1),
+            gprocess_1: text(gprocess_1),
+            subnet_id_1,
+            subnet_1: text(subnet_1),
+            auto_instance_type_1,
+            auto_instance_id_1,
+            auto_instance_1: text(auto_instance_1),
+            auto_service_type_1,
+            auto_service_id_1,
+            auto_service_1: text(auto_service_1),
             ..stored
         };
-        let ip = |side: &Side| texts.get(side.ip).to_owned();
-        case.set_ips([ip(client), ip(server)]);
-        let name = texts.get(row.l7_protocol_enum).to_owned();
+        case.set_ips([text(ip_0), text(ip_1)]);
+        let name = texts.get(*l7_protocol_enum).to_owned();
         let usual = case.stored.flow_row(texts).l7_protocol_enum;
         case.l7_protocol_enum = (texts.get(usual) != name).then_some(name);
         case
@@ -190,6 +267,19 @@ impl CaseRow {
         let [ip_0, ip_1] = ips;
         self.ip_0 = (usual[0] != ip_0).then_some(ip_0);
         self.ip_1 = (usual[1] != ip_1).then_some(ip_1);
+    }
+}
+
+impl Searchable for CaseRow {
+    fn stored(&self) -> &StoredRow {
+        &self.stored
+    }
+
+    /// A text with a comma may be two trace ids that were joined, or one trace id with a comma. The file does
+    /// not tell, so both are tried.
+    fn carries(&self, is_wanted: impl Fn(&str) -> bool) -> bool {
+        let StoredRow { trace_id, _trace_id_2, .. } = &self.stored;
+        is_wanted(trace_id) || is_wanted(_trace_id_2) || trace_id.split(", ").any(is_wanted)
     }
 }
 
@@ -269,5 +359,15 @@ mod tests {
             let json = serde_json::to_string(&key).unwrap();
             assert!(json.len() < 400 && !json.contains("\"\""), "{json}");
         }
+    }
+
+    #[test]
+    fn joined_trace_ids_are_found_alone_and_joined() {
+        let stored = StoredRow { trace_id: "a, b".into(), _trace_id_2: "c".into(), ..StoredRow::default() };
+        let row = CaseRow { stored, ..CaseRow::default() };
+        for id in ["a", "b", "a, b", "c"] {
+            assert!(row.carries(|carried| carried == id), "{id}");
+        }
+        assert!(!row.carries(|carried| carried == "d"));
     }
 }

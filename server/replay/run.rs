@@ -8,17 +8,17 @@ use serde_json::Value;
 use super::{
     case::{Case, CaseError},
     difference::differences,
-    pseudonyms::with_pseudonyms,
     recording::RecordingStore,
+    redaction::with_pseudonyms,
     store::ReplayStore,
 };
 use crate::{
-    api::{
+    completion::{self, Completion},
+    config::Tracing,
+    contract::{
         answer,
         proto::{CompleteTraceResponse, PrunedTree, Span},
     },
-    completion::{self, Completion},
-    config::Tracing,
     flow::CompletionRequest,
     store::{FlowStore, ReadContext, StoreError},
 };
@@ -29,14 +29,14 @@ pub enum RecordError {
     /// The completion failed.
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// The case is not one.
+    /// The case is not valid.
     #[error("{0}")]
     Case(#[from] CaseError),
-    /// A replay of the recording gives another answer: a fault of this program.
-    #[error("the recording does not give its own answer: {0}")]
+    /// A replay of the recording gives another answer, which is a bug of this program.
+    #[error("a replay of the recording gives another answer: {0}")]
     NotRepeatable(String),
-    /// Pseudonyms change the tree: a fault of this program.
-    #[error("pseudonyms change the tree, so there is no redacted recording: {0}")]
+    /// Pseudonyms change the tree, which is a bug of this program.
+    #[error("pseudonyms change the tree, so no redacted recording was made: {0}")]
     NotRedactable(String),
 }
 
@@ -44,16 +44,15 @@ pub enum RecordError {
 pub struct Replayed {
     /// The answer, with an explanation if the recorded question or the replay asks for one.
     pub response: CompleteTraceResponse,
-    /// Where it differs from the recorded answer, apart from the times that questions took; empty if
-    /// nowhere.
+    /// Where it differs from the recorded answer, apart from the times that questions took.
     pub differences: Vec<String>,
-    /// How the search asked otherwise than when it was recorded.
+    /// How the questions of the search differ from the recorded ones.
     pub remarks: Vec<String>,
     /// The answer in the shape of [`Case::answer`].
     pub answer: Value,
 }
 
-/// Completes one trace, and gives the case of it too, with the answer. The case has been replayed.
+/// Completes one trace. Gives the answer and the case, which has been replayed.
 pub async fn record<S: FlowStore>(
     store: S,
     tracing: &Tracing,
@@ -99,7 +98,8 @@ async fn run(case: &Case, explain: bool) -> Result<(CompleteTraceResponse, Vec<S
     Ok((answer::response(&completion, &case.region), store.remarks()))
 }
 
-/// The case with pseudonyms in the place of what identifies somebody. Its tree has been compared.
+/// The case with pseudonyms instead of what identifies somebody. Its tree has been compared with that of the
+/// case.
 pub async fn redact(case: &Case) -> Result<Case, RecordError> {
     let mut redacted = with_pseudonyms(case);
     let ((plain, _), (response, remarks)) = (run(case, true).await?, run(&redacted, true).await?);
@@ -114,7 +114,7 @@ pub async fn redact(case: &Case) -> Result<Case, RecordError> {
     Ok(redacted)
 }
 
-/// An answer as JSON, without what differs from run to run: the times that questions took.
+/// An answer as JSON, without the times that questions took, which differ from run to run.
 fn comparable(response: &CompleteTraceResponse) -> Value {
     let mut response = response.clone();
     let explanation = response.data.as_mut().and_then(|data| data.explanation.as_mut());
@@ -133,10 +133,10 @@ fn shape_difference(one: &CompleteTraceResponse, other: &CompleteTraceResponse) 
         return Some(format!("{} spans become {}", a.len(), b.len()));
     }
     if let Some(at) = a.iter().zip(&b).position(|(a, b)| a != b) {
-        return Some(format!("span {at} stands elsewhere"));
+        return Some(format!("span {at} is at another place"));
     }
     if one.host_clock_correction != other.host_clock_correction {
-        return Some("clocks are corrected otherwise".to_owned());
+        return Some("clocks are corrected differently".to_owned());
     }
     let (one, other) = (one.explanation.unwrap_or_default(), other.explanation.unwrap_or_default());
     let rules = one.spans.iter().zip(&other.spans);
@@ -146,7 +146,7 @@ fn shape_difference(one: &CompleteTraceResponse, other: &CompleteTraceResponse) 
         return Some(format!("span {at} has its parent for another reason"));
     }
     let (a, b) = (pruned_shape(&one.pruned), pruned_shape(&other.pruned));
-    (a != b).then(|| "other trees are pruned".to_owned())
+    (a != b).then(|| "different trees are pruned".to_owned())
 }
 
 /// Pruned trees without their roots: ids of request spans are made of redacted values.

@@ -1,4 +1,4 @@
-//! Says again what a store said.
+//! Gives again what a store gave.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,19 +10,20 @@ use super::{
 };
 use crate::{
     flow::{FlowRow, KeyRow, RowId, Texts},
+    flow_log::matching,
     search::Question,
     store::{FlowStore, Page, ReadContext, StoreError},
 };
 
-/// The flow log of a case. It answers a recorded question as it was answered then, and any other one, for
-/// the search may have changed since, from the rows that it has.
+/// The flow log of a case. It answers a recorded question as it was answered then. Any other question (the
+/// search may have changed since) it answers from the rows that it has.
 pub struct ReplayStore {
     case: Arc<Case>,
     index: FxHashMap<RowName, usize>,
     asked: Mutex<Asked>,
 }
 
-/// How a replay goes.
+/// What has been asked so far.
 #[derive(Default)]
 struct Asked {
     questions: usize,
@@ -37,7 +38,7 @@ impl ReplayStore {
         Ok(ReplayStore { case, index, asked: Mutex::default() })
     }
 
-    /// How the questions so far were others than the recorded ones, a sentence each.
+    /// How the questions so far differ from the recorded ones, a sentence each.
     pub fn remarks(&self) -> Vec<String> {
         let asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let mut remarks = asked.remarks.clone();
@@ -48,7 +49,7 @@ impl ReplayStore {
         remarks
     }
 
-    /// The answer that was recorded: of the same place in the order, else of any.
+    /// The recorded answer to this question: that at the same place in the order, else the first one.
     fn recorded(&self, question: &CaseQuestion) -> Option<&CaseAnswer> {
         let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let at = asked.questions;
@@ -65,22 +66,6 @@ impl ReplayStore {
         }
         found
     }
-
-    fn select_rows(&self, question: &CaseQuestion, limit_rows: u32, texts: &mut Texts) -> Page<KeyRow> {
-        // Rows are in the order of their ids, which begin with the second in which the row ends.
-        let mut seen = FxHashSet::default();
-        let mut found = self
-            .case
-            .rows
-            .iter()
-            .filter(|row| question.matches(&row.stored) && seen.insert(row.stored._id))
-            .map(|row| row.key_row(texts));
-        let is_entry = matches!(question, CaseQuestion::Entry { .. });
-        let limit = if is_entry { 1 } else { limit_rows as usize };
-        let rows = found.by_ref().take(limit).collect();
-        let truncated = !is_entry && found.next().is_some();
-        Page { rows, truncated, read_rows: 0 }
-    }
 }
 
 impl FlowStore for ReplayStore {
@@ -90,9 +75,9 @@ impl FlowStore for ReplayStore {
         question: &Question,
         texts: &mut Texts,
     ) -> Result<Page<KeyRow>, StoreError> {
-        let question = CaseQuestion::from(question);
-        let Some(answer) = self.recorded(&question) else {
-            return Ok(self.select_rows(&question, context.limit_rows, texts));
+        let Some(answer) = self.recorded(&question.into()) else {
+            // Rows are in the order of their ids, which begin with the second in which the row ends.
+            return Ok(matching::page(&self.case.rows, question, context.limit_rows, texts));
         };
         if let Some(fault) = &answer.error {
             return Err(fault.clone().into());

@@ -1,4 +1,5 @@
-//! The rows that a search has found, filed so that a new row's relatives are found at once.
+//! The rows that a search has found, filed by their keys, so that the rows related to a new row are looked up
+//! rather than searched for.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -64,8 +65,7 @@ impl Found {
     }
 
     /// R-SEARCH-12: of `rows`, adds those that are related to another found row or to one another, and
-    /// returns them. With `halves`, the response of a request found alone is related to it (deviation
-    /// "halves reunite").
+    /// returns them. With `halves`, the response of a request found alone is related to it (D-9).
     pub(super) fn add_related(
         &mut self,
         rows: Vec<(KeyRow, TraceIds)>,

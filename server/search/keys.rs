@@ -1,8 +1,8 @@
-//! R-SEARCH-9: the keys of the last rows that were not asked for yet.
+//! R-SEARCH-9: the keys of the rows found last, without those that were asked for already.
 
 use rustc_hash::FxHashSet;
 
-use super::AssociationKeys;
+use super::question::AssociationKeys;
 use crate::{
     config::{Compatibility, Tracing, TracingSource},
     flow::{KeyRow, LogType, Text, Texts},
@@ -97,18 +97,21 @@ impl NewKeys {
 
     /// Forgets the keys not asked for, and notes those of `rows`.
     pub(super) fn replace(&mut self, rows: &[KeyRow]) {
-        self.req_tcp_seq.fresh.clear();
-        self.resp_tcp_seq.fresh.clear();
-        self.syscall.fresh.clear();
-        self.x_request_id.fresh.clear();
-        self.dns.fresh.clear();
-        self.response_flow.fresh.clear();
+        let NewKeys { follow: _, req_tcp_seq, resp_tcp_seq, syscall, x_request_id, dns, response_flow } =
+            self;
+        req_tcp_seq.fresh.clear();
+        resp_tcp_seq.fresh.clear();
+        syscall.fresh.clear();
+        x_request_id.fresh.clear();
+        dns.fresh.clear();
+        response_flow.fresh.clear();
         for row in rows {
             self.add(row);
         }
     }
 
-    /// All keys that were asked for and name one exchange. DNS transaction ids are used again too soon.
+    /// All keys that were asked for and name one exchange. Not DNS transaction ids, which are soon used again
+    /// for other lookups, and not flow ids, which name a connection.
     pub(super) fn asked(&self, texts: &Texts) -> AssociationKeys {
         fn ordered<T: Ord + Copy>(keys: &FxHashSet<T>) -> Vec<T> {
             let mut keys: Vec<T> = keys.iter().copied().collect();

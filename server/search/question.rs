@@ -7,21 +7,21 @@ pub enum Question {
     Entry {
         /// The trace id, verbatim.
         trace_id: String,
-        /// When the row ends.
+        /// The seconds in which the row ends.
         window: Window,
     },
     /// Q2: all rows that carry one of these trace ids.
     ByTraceId {
         /// The trace ids, ascending, each once.
         trace_ids: Vec<String>,
-        /// When the rows end.
+        /// The seconds in which the rows end.
         window: Window,
     },
     /// Q3: all rows that carry one of these keys.
     ByAssociation {
         /// The keys; at least one list is not empty.
         keys: AssociationKeys,
-        /// When the rows end.
+        /// The seconds in which the rows end.
         window: Window,
     },
 }
@@ -60,19 +60,29 @@ pub struct AssociationKeys {
     pub x_request_ids: Vec<String>,
     /// `l7_protocol` is DNS and `request_id` is one of these.
     pub dns_request_ids: Vec<u64>,
-    /// `type` is response and `flow_id` is one of these: the other half of a request found alone.
+    /// `type` is response and `flow_id` is one of these: the response of a request that was found without it
+    /// (D-9).
     pub response_flow_ids: Vec<u64>,
 }
 
 impl AssociationKeys {
     /// Number of keys in all lists.
     pub fn len(&self) -> usize {
-        self.req_tcp_seqs.len()
-            + self.resp_tcp_seqs.len()
-            + self.syscall_trace_ids.len()
-            + self.x_request_ids.len()
-            + self.dns_request_ids.len()
-            + self.response_flow_ids.len()
+        // Taken apart completely, so that a new list does not compile until it is counted.
+        let AssociationKeys {
+            req_tcp_seqs,
+            resp_tcp_seqs,
+            syscall_trace_ids,
+            x_request_ids,
+            dns_request_ids,
+            response_flow_ids,
+        } = self;
+        req_tcp_seqs.len()
+            + resp_tcp_seqs.len()
+            + syscall_trace_ids.len()
+            + x_request_ids.len()
+            + dns_request_ids.len()
+            + response_flow_ids.len()
     }
 
     /// No key at all.

@@ -1,6 +1,6 @@
 //! What each question of a search brought.
 
-/// One question and the fate of its rows.
+/// One question, and what became of the rows that answered it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Round {
     /// Iteration, from 1; 0 is the lookup of the entry row.
@@ -13,17 +13,17 @@ pub struct Round {
     pub rows: usize,
     /// Rows that the store read to find them.
     pub read_rows: u64,
-    /// Time from question to answer, in µs. The search does not know it; whoever asks the store does.
+    /// Time from question to answer, in µs. Measured by the caller, since the search reads no clock.
     pub elapsed_us: u64,
     /// The store had more rows than it may return.
     pub truncated: bool,
-    /// Rows that are new and stay.
+    /// New rows that belong to the trace.
     pub kept: usize,
     /// Rows that were found before.
     pub known: usize,
-    /// Rows dropped since they carry another trace id, or none.
+    /// Rows dropped because they carry another trace id, or none.
     pub foreign_trace: usize,
-    /// Rows dropped since no other row is related to them (R-SEARCH-12).
+    /// Rows dropped because no other row is related to them (R-SEARCH-12).
     pub unrelated: usize,
 }
 

@@ -1,6 +1,6 @@
 //! R-WIN: the seconds in which rows of the trace may end.
 
-use super::Window;
+use super::question::Window;
 use crate::flow::CompletionRequest;
 
 /// Microseconds of a second.

@@ -6,14 +6,12 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Status, Streaming};
 use trace_completion::{
-    api::{
-        Drained,
-        proto::{
-            BatchCompleteTraceRequest, BatchCompleteTraceResponse, CompleteTraceRequest,
-            batch_complete_trace_response::Result as Outcome,
-        },
-    },
+    api::Drained,
     config::Config,
+    contract::proto::{
+        BatchCompleteTraceRequest, BatchCompleteTraceResponse, CompleteTraceRequest,
+        batch_complete_trace_response::Result as Outcome,
+    },
 };
 
 use crate::{

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use trace_completion::{
-    api::{
+    contract::{
         REST_PATH,
         proto::{CompleteTraceRequest, CompleteTraceResponse},
     },

@@ -1,7 +1,7 @@
 //! Explanations at both doors: there when asked for, null when not.
 
 use serde_json::Value;
-use trace_completion::api::proto::CompleteTraceRequest;
+use trace_completion::contract::proto::CompleteTraceRequest;
 
 use crate::harness::{Does, QUESTION, question, start};
 

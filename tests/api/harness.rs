@@ -19,13 +19,14 @@ use tokio::{
 };
 use tonic::transport::Channel;
 use trace_completion::{
-    api::{
-        self, Drained, REST_PATH,
+    api::{self, Drained},
+    config::Config,
+    contract::{
+        REST_PATH,
         proto::{
             AppSpan, CompleteTraceRequest, trace_completion_service_client::TraceCompletionServiceClient,
         },
     },
-    config::Config,
     flow::{FlowRow, KeyRow, RowId, Texts},
     search::Question,
     store::{FlowStore, Page, ReadContext, StoreError},

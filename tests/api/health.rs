@@ -7,7 +7,7 @@ use tonic::Code;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
-use trace_completion::api::proto::SERVICE_NAME;
+use trace_completion::contract::proto::SERVICE_NAME;
 
 use crate::harness::{Does, FakeStore, start, start_over};
 
@@ -89,7 +89,7 @@ reflection_lists_services!(reflection_v1alpha, v1alpha);
 /// Transcoders read the REST mapping out of reflection.
 #[test]
 fn the_descriptors_keep_the_rest_mapping() {
-    let set = trace_completion::api::proto::DESCRIPTOR_SET;
-    let path = trace_completion::api::REST_PATH.as_bytes();
+    let set = trace_completion::contract::proto::DESCRIPTOR_SET;
+    let path = trace_completion::contract::REST_PATH.as_bytes();
     assert!(set.windows(path.len()).any(|window| window == path));
 }

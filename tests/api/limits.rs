@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
-use trace_completion::api::REST_PATH;
+use trace_completion::contract::REST_PATH;
 
 use crate::errors::check_reason;
 use crate::harness::{Does, QUESTION, Server, pass, question, read_all, start};

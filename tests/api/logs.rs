@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use trace_completion::api::REST_PATH;
+use trace_completion::contract::REST_PATH;
 
 /// What follows `name` in a line, up to a blank.
 fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {

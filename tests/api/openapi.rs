@@ -1,7 +1,7 @@
 //! `/openapi.json` describes what the REST door does.
 
 use serde_json::{Value, json};
-use trace_completion::{api::REST_PATH, store::StoreError};
+use trace_completion::{contract::REST_PATH, store::StoreError};
 
 use crate::harness::{Does, QUESTION, Reply, Server, start};
 

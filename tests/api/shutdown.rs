@@ -6,7 +6,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
-use trace_completion::api::{Drained, REST_PATH};
+use trace_completion::{api::Drained, contract::REST_PATH};
 
 use crate::harness::{Does, QUESTION, pass, question, start};
 

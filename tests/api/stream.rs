@@ -5,7 +5,7 @@ use std::time::Duration;
 use prost::Message;
 use tonic::{Code, Status, Streaming};
 use trace_completion::{
-    api::proto::{
+    contract::proto::{
         CompleteTraceRequest, CompletionProgress, CompletionSummary, SpanChunk, StreamCompleteTraceRequest,
         StreamCompleteTraceResponse, stream_complete_trace_response::Part,
     },

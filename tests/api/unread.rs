@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
     time::Instant,
 };
-use trace_completion::api::{Drained, REST_PATH};
+use trace_completion::{api::Drained, contract::REST_PATH};
 
 use crate::harness::{Does, QUESTION, Server, pass, patiently, read_all, start, without_time};
 

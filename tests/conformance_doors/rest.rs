@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::Value;
-use trace_completion::api::{REST_PATH, proto::PACKAGE};
+use trace_completion::contract::{REST_PATH, proto::PACKAGE};
 
 use super::case::{Case, ExpectedError, Given, Violation, check_message, code_name};
 

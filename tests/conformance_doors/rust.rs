@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tonic::{Status, transport::Channel};
 use tonic_types::StatusExt;
-use trace_completion::api::proto::{
+use trace_completion::contract::proto::{
     AppSpan, CompleteTraceRequest, CompleteTraceResponse, PACKAGE,
     trace_completion_service_client::TraceCompletionServiceClient,
 };

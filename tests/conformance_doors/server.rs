@@ -10,7 +10,7 @@ use serde_json::Value;
 use trace_completion::{
     demo::World,
     embedded::{EmbeddedClickHouse, Options},
-    store::FlowWriter,
+    flow_log::FlowWriter,
 };
 
 use super::case;

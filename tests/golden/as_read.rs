@@ -5,7 +5,7 @@
 //! an instance, whose name is no part of an answer.
 
 use serde_json::{Map, Value};
-use trace_completion::store::StoredRow;
+use trace_completion::flow_log::StoredRow;
 
 /// Reason of an adjustment, and the number of cells of a case that it touched.
 pub(crate) type Adjusted = (&'static str, usize);

@@ -5,14 +5,12 @@ use serde_json::Value;
 use trace_completion::{
     config::{Compatibility, Tracing},
     flow::{FlowRow, KeyRow, RowId, Texts},
+    flow_log::MemoryStore,
     search::Question,
     store::{FlowStore, Page, ReadContext, StoreError},
 };
 
-use crate::{
-    answer_bytes,
-    support::{cases, memory_store::MemoryStore},
-};
+use crate::{answer_bytes, support::cases};
 
 const SEEDS: std::ops::Range<u64> = 1..4;
 

@@ -20,10 +20,12 @@ use hyper_util::{
 use serde_json::Value;
 use tokio::{net::TcpListener, runtime::Runtime};
 use trace_completion::{
-    api::{self, REST_PATH},
-    config::{Config, Tracing},
+    api,
+    config::{Config, StoreSettings, Tracing},
+    contract::REST_PATH,
     embedded::{EmbeddedClickHouse, Options},
-    store::{ClickHouseStore, FlowWriter, StoreSettings, StoredRow, ddl},
+    flow_log::{FlowWriter, StoredRow, ddl},
+    store::ClickHouseStore,
 };
 
 use crate::support::cases;

@@ -223,24 +223,7 @@ fn faults_of_sections(material: &Material, faults: &mut Vec<String>) {
 
 /// What explanations call the rules, and whether each is strong.
 fn shown_by_explain() -> Vec<(String, bool)> {
-    // MERGE: as soon as the engine has `rules()`, this function is one line, and the rest of it goes:
-    // trace_completion::engine::rules().map(|(id, strong)| (id.to_owned(), strong)).collect()
-    let text = read("server/engine/tree.rs");
-    let mut names = Vec::new();
-    let mut weak = BTreeSet::new();
-    for line in text.lines().map(str::trim) {
-        if let Some((rule, name)) = line.split_once(" => \"") {
-            names.push((rule.to_owned(), name.trim_end_matches("\",").to_owned()));
-        }
-    }
-    let strengths = text.split_once("fn is_strong").map_or("", |(_, behind)| behind);
-    for line in strengths.lines().map(str::trim).skip_while(|line| !line.starts_with("Rule::")) {
-        weak.insert(line.trim_start_matches("| ").trim_end_matches(" => false,").to_owned());
-        if line.ends_with("=> false,") {
-            break;
-        }
-    }
-    names.into_iter().map(|(rule, name)| (name, !weak.contains(&rule))).collect()
+    trace_completion::engine::rules().map(|(id, strong)| (id.to_owned(), strong)).collect()
 }
 
 /// A file or folder, such as `tests/store`; or test functions, such as `tests/deviations.rs::b1_*` or, of that

@@ -14,9 +14,11 @@ use tokio::{
     time::Instant,
 };
 use trace_completion::{
+    config::StoreSettings,
     embedded::{EmbeddedClickHouse, Options},
     flow::Texts,
-    store::{ClickHouseStore, FlowStore, FlowWriter, StoreError, StoreSettings, StoredRow},
+    flow_log::{FlowWriter, StoredRow},
+    store::{ClickHouseStore, FlowStore, StoreError},
 };
 
 use crate::fixture::{Fixture, by_trace_id, context, counters, entry, options, password, row};

@@ -11,13 +11,13 @@ use std::{
 
 use clickhouse::Client;
 use trace_completion::{
+    config::StoreSettings,
     embedded::{EmbeddedClickHouse, Options, User},
     flow::Texts,
+    flow_log::{FlowWriter, MemoryStore, StoredRow},
     search::{Question, Window},
-    store::{ClickHouseStore, FlowWriter, ReadContext, StoreSettings, StoredRow},
+    store::{ClickHouseStore, ReadContext},
 };
-
-use crate::memory_store::MemoryStore;
 
 /// A second that rows of the tests end in.
 pub(crate) const SECOND: u32 = 1_767_000_000;
@@ -143,7 +143,7 @@ pub(crate) fn client(settings: &StoreSettings) -> Client {
     Client::default().with_url(&settings.url)
 }
 
-pub(crate) fn password(text: &str) -> trace_completion::store::clickhouse::Password {
+pub(crate) fn password(text: &str) -> trace_completion::config::Password {
     text.to_owned().into()
 }
 

@@ -4,9 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use trace_completion::{
+    config::Compression,
     flow::{RowId, Texts},
+    flow_log::StoredRow,
     search::{AssociationKeys, Question},
-    store::{FlowStore, ReadContext, StoreError, StoredRow, clickhouse::Compression},
+    store::{FlowStore, ReadContext, StoreError},
 };
 
 use crate::fixture::{Fixture, SECOND, WINDOW, by_trace_id, context, counters, entry, eventually, row};

@@ -1,9 +1,6 @@
 //! The store against a real ClickHouse, one server for all tests, a flow log of its own for each.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../support/memory_store.rs"]
-mod memory_store;
-
 mod faults;
 mod fixture;
 mod limits;

@@ -4,8 +4,9 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use trace_completion::{
     flow::{RowId, Texts},
+    flow_log::StoredRow,
     search::{AssociationKeys, Question, Window},
-    store::{FlowStore, Page, StoredRow},
+    store::{FlowStore, Page},
 };
 
 use crate::fixture::{Fixture, SECOND, WINDOW, by_trace_id, context, counters, entry, row, text};

@@ -6,8 +6,9 @@ use std::{collections::BTreeSet, fs, path::Path};
 use serde::Deserialize;
 use trace_completion::{
     flow::{RowId, Texts},
+    flow_log::StoredRow,
     search::{AssociationKeys, Question, Window},
-    store::{FlowStore, StoredRow},
+    store::FlowStore,
 };
 
 use crate::fixture::{Fixture, context};

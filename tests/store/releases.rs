@@ -7,10 +7,12 @@ use std::{
 };
 
 use trace_completion::{
+    config::StoreSettings,
     embedded::EmbeddedClickHouse,
     flow::{FlowRow, RowId, Texts},
+    flow_log::{FlowWriter, StoredRow},
     search::{AssociationKeys, Question},
-    store::{FlowStore, FlowWriter, StoreError, StoreSettings, StoredRow},
+    store::{FlowStore, StoreError},
 };
 
 use crate::fixture::{

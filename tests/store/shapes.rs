@@ -2,8 +2,9 @@
 
 use trace_completion::{
     flow::{RowId, Texts},
+    flow_log::StoredRow,
     search::{AssociationKeys, Question, Window},
-    store::{FlowStore, StoredRow},
+    store::FlowStore,
 };
 
 use crate::fixture::{Fixture, SECOND, WINDOW, by_trace_id, context, entry, row};

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use trace_completion::{
     config::{AppSpanDuplicates, Compatibility, Tracing},
     flow::{AppSpan, CompletionRequest, SpanKind},
-    store::StoredRow,
+    flow_log::StoredRow,
 };
 
 /// All case files below a folder of `tests/`, by path.

@@ -3,6 +3,5 @@
 
 pub mod cases;
 pub mod compare;
-pub mod memory_store;
 pub mod score;
 pub mod small_worlds;

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use trace_completion::{
-    api::{answer, proto::CompleteTraceResponse},
     completion::{self, Completion},
     config::{AppSpanDuplicates, Compatibility, Tracing},
+    contract::{answer, proto::CompleteTraceResponse},
     flow::{AppSpan, CompletionRequest, SpanKind},
-    store::{ReadContext, StoredRow},
+    flow_log::{MemoryStore, StoredRow},
+    store::ReadContext,
 };
-
-use super::memory_store::MemoryStore;
 
 pub const SECOND: i64 = 1_767_000_000;
 pub const BASE_US: i64 = SECOND * 1_000_000;
@@ -119,7 +118,7 @@ pub type Tree = BTreeMap<String, String>;
 pub fn tree(rows: &[StoredRow], app_spans: &[AppSpan], tracing: &Tracing) -> Tree {
     let answer = answer_of(rows, app_spans, tracing);
     let spans = answer.data.unwrap().tracing;
-    let name = |span: &trace_completion::api::proto::Span| {
+    let name = |span: &trace_completion::contract::proto::Span| {
         let ids: Vec<u64> = span.ids.iter().map(|id| id.parse().unwrap()).collect();
         match ids[0] >> 32 {
             second if second >= SECOND as u64 => {

@@ -1,6 +1,6 @@
 //! What agents write of an exchange.
 
-use trace_completion::store::StoredRow;
+use trace_completion::flow_log::StoredRow;
 
 use super::{
     Source, TrueSpan,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use trace_completion::store::StoredRow;
+use trace_completion::flow_log::StoredRow;
 
 use super::{Source, World, random::Random};
 

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use trace_completion::store::StoredRow;
+use trace_completion::flow_log::StoredRow;
 
 use super::random::Random;
 

@@ -26,7 +26,7 @@ use serde_json::Value;
 use trace_completion::{
     config::{AppSpanDuplicates, Compatibility, ConnectionStrategy, Tracing, TracingSource},
     flow::{CompletionRequest, FlowRow, Texts},
-    store::StoredRow,
+    flow_log::StoredRow,
 };
 
 use self::random::Random;

@@ -1,7 +1,7 @@
 //! Makes a failing world small: drops rows, spans and values while it still fails.
 
 use serde_json::Value;
-use trace_completion::store::StoredRow;
+use trace_completion::flow_log::StoredRow;
 
 use super::{World, request_span_name};
 

@@ -2,7 +2,7 @@
 
 use trace_completion::{
     flow::{AppSpan, CompletionRequest, SpanKind},
-    store::StoredRow,
+    flow_log::StoredRow,
 };
 
 use super::{World, options, random::Random, request_span_name};

@@ -57,8 +57,8 @@ func (f *Fake) BatchCompleteTrace(
 	return f.Batch(stream)
 }
 
-// Serve serves the fake on an address, "127.0.0.1:0" for any free port. It returns the address, and a
-// function that kills the server: connections are cut, calls are not finished.
+// Serve serves the fake at an address, or at [AnyPort]. It returns the address, and a function that kills the
+// server: connections are cut, calls are not finished.
 func (f *Fake) Serve(address string, opts ...grpc.ServerOption) (string, func(), error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -81,7 +81,7 @@ func (f *Fake) Serve(address string, opts ...grpc.ServerOption) (string, func(),
 // Start serves the fake for the length of a test.
 func (f *Fake) Start(t testing.TB, opts ...grpc.ServerOption) string {
 	t.Helper()
-	address, kill, err := f.Serve("127.0.0.1:0", opts...)
+	address, kill, err := f.Serve(AnyPort, opts...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -65,41 +65,19 @@ func root() (string, error) {
 // Demo runs the real server with an embedded ClickHouse and the rows of its demo, for an example, which has
 // no test to report to. It waits until the server is ready.
 func Demo() (address string, stop func(), err error) {
-	path, err := program()
+	process, err := start(AnyPort, nil, "demo", "--keep")
 	if err != nil {
 		return "", nil, err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	if err := process.waitFor("/readyz", http.StatusOK); err != nil {
+		process.Kill()
 		return "", nil, err
 	}
-	address = listener.Addr().String()
-	listener.Close()
-	command := exec.Command(path, "demo", "--keep", "--listen", address)
-	if command.Dir, err = root(); err != nil {
-		return "", nil, err
-	}
-	if err = command.Start(); err != nil {
-		return "", nil, err
-	}
-	stop = func() {
-		_ = command.Process.Kill()
-		_ = command.Wait()
-	}
-	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		answer, err := client.Get("http://" + address + "/readyz")
-		if err != nil {
-			continue
-		}
-		answer.Body.Close()
-		if answer.StatusCode == http.StatusOK {
-			return address, stop, nil
-		}
-	}
-	stop()
-	return "", nil, fmt.Errorf("the server was not ready in %s", patience)
+	return process.Address, process.Kill, nil
 }
+
+// AnyPort lets a server choose a free port, which it then says itself.
+const AnyPort = "127.0.0.1:0"
 
 // Process is a running program.
 type Process struct {
@@ -107,58 +85,133 @@ type Process struct {
 	Address string
 	command *exec.Cmd
 	ended   chan struct{}
-	log     *strings.Builder
+	// log is what the program printed. Read it after the program has ended.
+	log *strings.Builder
 }
 
-// FreeAddress is an address on which nothing listens now.
-func FreeAddress(t testing.TB) string {
+// Reserve is an address at which nothing listens, until the end of the test, unless the test itself starts a
+// server there. See [ReserveAddress].
+func Reserve(t testing.TB) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	address, release, err := ReserveAddress()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	t.Cleanup(release)
+	return address
 }
 
-// Start runs the program with these arguments and variables, which make it listen on address, until the
-// test ends. It does not wait until it is ready.
+// ReserveAddress keeps a free port of 127.0.0.1 until release is called: nobody else gets it, and connections
+// to it are refused. The holder may start a server there, end it, and start another.
+//
+// What keeps the port is a socket that is bound and does not listen. It has SO_REUSEADDR, as the sockets of
+// servers have, so that these may be bound beside it.
+func ReserveAddress() (address string, release func(), err error) {
+	// As in net: no child process may inherit the socket.
+	syscall.ForkLock.RLock()
+	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err == nil {
+		syscall.CloseOnExec(socket)
+	}
+	syscall.ForkLock.RUnlock()
+	if err != nil {
+		return "", nil, err
+	}
+	release = func() { _ = syscall.Close(socket) }
+	err = syscall.SetsockoptInt(socket, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+	if err == nil {
+		err = syscall.Bind(socket, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	var bound syscall.Sockaddr
+	if err == nil {
+		bound, err = syscall.Getsockname(socket)
+	}
+	if err != nil {
+		release()
+		return "", nil, err
+	}
+	inet, ok := bound.(*syscall.SockaddrInet4)
+	if !ok {
+		release()
+		return "", nil, fmt.Errorf("an IPv4 socket is bound to %T", bound)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", inet.Port), release, nil
+}
+
+// Start runs the program with these arguments and variables until the test ends. It listens on address, and
+// has begun to when Start returns; [Process.Ready] waits for more.
 func Start(t testing.TB, address string, variables []string, arguments ...string) *Process {
 	t.Helper()
-	program := Program(t)
-	command := exec.Command(program, arguments...)
-	// The embedded ClickHouse is looked for in .cache of the working directory, and `make` installs it in that
-	// of the repository, wherever the program itself is.
-	folder, err := root()
+	Program(t) // which says what to do if there is none
+	process, err := start(address, variables, arguments...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	command.Dir = folder
-	command.Env = append(os.Environ(), variables...)
-	output, input, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	command.Stdout, command.Stderr = input, input
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	input.Close()
-	process := &Process{Address: address, command: command, ended: make(chan struct{}), log: &strings.Builder{}}
-	go func() {
-		defer close(process.ended)
-		lines := bufio.NewReader(output)
-		_, _ = io.Copy(process.log, lines)
-		output.Close()
-		_ = command.Wait()
-	}()
 	t.Cleanup(func() {
 		process.Kill()
 		if t.Failed() {
-			t.Logf("%s %s:\n%s", program, strings.Join(arguments, " "), process.log)
+			t.Logf("%s:\n%s", strings.Join(process.command.Args, " "), process.log)
 		}
 	})
 	return process
+}
+
+// listens is the line in which `serve` and `demo` say where they listen.
+var listens = regexp.MustCompile(`listening.* address=(\S+)|^server +http://(\S+) serves`)
+
+func start(address string, variables []string, arguments ...string) (*Process, error) {
+	path, err := program()
+	if err != nil {
+		return nil, err
+	}
+	command := exec.Command(path, append(arguments, "--listen", address)...)
+	// The embedded ClickHouse is looked for in .cache of the working directory, and `make` installs it in that
+	// of the repository, wherever the program itself is.
+	if command.Dir, err = root(); err != nil {
+		return nil, err
+	}
+	command.Env = append(os.Environ(), variables...)
+	output, input, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer input.Close()
+	command.Stdout, command.Stderr = input, input
+	if err := command.Start(); err != nil {
+		output.Close()
+		return nil, err
+	}
+	process := &Process{command: command, ended: make(chan struct{}), log: &strings.Builder{}}
+	listening := make(chan string, 1)
+	go process.follow(output, listening)
+	select {
+	case process.Address = <-listening:
+		return process, nil
+	case <-process.ended:
+		return nil, fmt.Errorf("the program ended:\n%s", process.log)
+	case <-time.After(patience):
+		process.Kill()
+		return nil, fmt.Errorf("the program did not say within %s where it listens:\n%s", patience, process.log)
+	}
+}
+
+// follow reads what the program prints until it ends, and tells where it listens.
+func (p *Process) follow(output io.ReadCloser, listening chan<- string) {
+	defer close(p.ended)
+	lines := bufio.NewReader(output)
+	for told := false; ; {
+		line, err := lines.ReadString('\n')
+		p.log.WriteString(line)
+		if found := listens.FindStringSubmatch(line); found != nil && !told {
+			told = true
+			listening <- found[1] + found[2]
+		}
+		if err != nil {
+			break
+		}
+	}
+	output.Close()
+	_ = p.command.Wait()
 }
 
 // Kill ends the program at once, as a crash would.
@@ -175,22 +228,31 @@ func (p *Process) Freeze() error {
 // Ready waits until the path answers with the status.
 func (p *Process) Ready(t testing.TB, path string, status int) {
 	t.Helper()
+	if err := p.waitFor(path, status); err != nil {
+		p.Kill()
+		t.Fatalf("%v:\n%s", err, p.log)
+	}
+}
+
+// waitFor asks for the path until it answers with the status.
+func (p *Process) waitFor(path string, status int) error {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	deadline := time.After(patience)
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for {
+		if answer, err := client.Get("http://" + p.Address + path); err == nil {
+			answer.Body.Close()
+			if answer.StatusCode == status {
+				return nil
+			}
+		}
 		select {
+		case <-again.C:
 		case <-p.ended:
-			t.Fatalf("the server ended:\n%s", p.log)
-		default:
-		}
-		answer, err := client.Get("http://" + p.Address + path)
-		if err != nil {
-			continue
-		}
-		answer.Body.Close()
-		if answer.StatusCode == status {
-			return
+			return errors.New("the program ended")
+		case <-deadline:
+			return fmt.Errorf("%s did not answer with %d within %s", path, status, patience)
 		}
 	}
-	p.Kill()
-	t.Fatalf("the server was not ready in %s:\n%s", patience, p.log)
 }

@@ -1,89 +1,74 @@
-//! Application spans: whose child each is, as the callers say, and where a process is entered.
+//! Application spans: the parent that each names, and the span at which its process was entered.
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::{
-    engine::flows::Flow,
+    engine::{
+        disjoint,
+        flows::{Flow, Flows},
+        index::{IndexVec, NodeId},
+    },
     flow::{ObservationPoint, Text},
 };
 
 /// The application spans.
 pub(super) struct AppTree {
     /// All of them, in order.
-    pub(super) nodes: Vec<u32>,
+    pub(super) nodes: Vec<NodeId>,
     /// The span that each names as its parent, if it is there.
-    parent: Vec<Option<u32>>,
+    parent: IndexVec<NodeId, Option<NodeId>>,
     /// The span at which each one's process was entered: itself, or an ancestor.
-    top: Vec<u32>,
+    top: IndexVec<NodeId, NodeId>,
     /// By span id.
-    by_span_id: FxHashMap<Text, Vec<u32>>,
+    by_span_id: FxHashMap<Text, Vec<NodeId>>,
     /// Span ids that calls carry.
     called: FxHashSet<Text>,
 }
 
-/// Application spans of one id that are told apart, at most: more have no meaning.
+/// The most application spans of one id that are looked at. More than this are not told apart.
 const MAX_EQUALS: usize = 64;
 
 impl AppTree {
     /// `called` are the span ids that calls carry.
-    pub(super) fn of(flows: &[Flow], called: FxHashSet<Text>) -> Self {
-        let nodes: Vec<u32> =
-            flows.iter().zip(0u32..).filter(|(flow, _)| flow.is_app()).map(|(_, node)| node).collect();
-        let mut by_span_id: FxHashMap<Text, Vec<u32>> = FxHashMap::default();
+    pub(super) fn of(flows: &Flows, called: FxHashSet<Text>) -> Self {
+        let nodes: Vec<NodeId> =
+            flows.numbered().filter(|(_, flow)| flow.is_app()).map(|(node, _)| node).collect();
+        let mut by_span_id: FxHashMap<Text, Vec<NodeId>> = FxHashMap::default();
         for &node in &nodes {
-            let id = flows[node as usize].key().span_id;
+            let id = flows[node].key().span_id;
             if !id.is_empty() {
                 by_span_id.entry(id).or_default().push(node);
             }
         }
         let mut tree = AppTree {
             nodes,
-            parent: vec![None; flows.len()],
-            top: (0..flows.len() as u32).collect(),
+            parent: IndexVec::filled(None, flows.len()),
+            top: flows.ids().collect(),
             by_span_id,
             called,
         };
         for at in 0..tree.nodes.len() {
             let node = tree.nodes[at];
-            let flow = &flows[node as usize];
-            tree.parent[node as usize] = tree.with_span_id(flow.key().parent_span_id, node, flows);
+            let flow = &flows[node];
+            tree.parent[node] = tree.with_span_id(flow.key().parent_span_id, node, flows);
         }
-        tree.find_tops(flows);
+        // In a ring of parents, the first one met is the top of all.
+        tree.top = disjoint::roots(flows.len(), |node| tree.local_parent(node, flows), |ring| ring[0]);
         tree
     }
 
-    /// In a ring of parents, the first one met is the top of all.
-    fn find_tops(&mut self, flows: &[Flow]) {
-        let mut done = vec![false; flows.len()];
-        for at in 0..self.nodes.len() {
-            let mut way = Vec::new();
-            let mut node = self.nodes[at];
-            while !std::mem::replace(&mut done[node as usize], true) {
-                way.push(node);
-                match self.local_parent(node, flows) {
-                    Some(parent) => node = parent,
-                    None => break,
-                }
-            }
-            let top = self.top[node as usize];
-            for node in way {
-                self.top[node as usize] = top;
-            }
-        }
-    }
-
     /// The span at which the process was entered.
-    pub(super) fn top(&self, node: u32) -> u32 {
-        self.top[node as usize]
+    pub(super) fn top(&self, node: NodeId) -> NodeId {
+        self.top[node]
     }
 
-    /// The application span with this id in the trace of `other`, which it is not: one of the request
-    /// rather than a stored one, one around it rather than beside it, the first of equals.
-    pub(super) fn with_span_id(&self, span_id: Text, other: u32, flows: &[Flow]) -> Option<u32> {
+    /// The application span with this id in the trace of `other`; never `other` itself. Of several, a span of
+    /// the request comes before a stored one, then one that covers `other`, then the first.
+    pub(super) fn with_span_id(&self, span_id: Text, other: NodeId, flows: &Flows) -> Option<NodeId> {
         if span_id.is_empty() {
             return None;
         }
-        let of = |node: u32| &flows[node as usize];
+        let of = |node: NodeId| &flows[node];
         let child = of(other);
         let one_trace = |flow: &Flow| {
             flow.trace_ids.intersects(&child.trace_ids)
@@ -96,15 +81,16 @@ impl AppTree {
     }
 
     /// The parent that the span names, if it is there.
-    pub(super) fn parent(&self, node: u32) -> Option<u32> {
-        self.parent[node as usize]
+    pub(super) fn parent(&self, node: NodeId) -> Option<NodeId> {
+        self.parent[node]
     }
 
     /// The parent, if it is a span of the same process.
-    pub(super) fn local_parent(&self, node: u32, flows: &[Flow]) -> Option<u32> {
+    pub(super) fn local_parent(&self, node: NodeId, flows: &Flows) -> Option<NodeId> {
         self.parent(node).filter(|&parent| {
-            let (parent, node) = (&flows[parent as usize], &flows[node as usize]);
-            // A server span below another span than a client's: that span made the call itself.
+            let (parent, node) = (&flows[parent], &flows[node]);
+            // If a call carries the id of a server span's parent, that parent made the call, and the server
+            // span is in another process.
             let is_called =
                 node.point == ObservationPoint::ServerApp && self.called.contains(&parent.key().span_id);
             !is_called && !enters_process(parent, node)
@@ -112,8 +98,8 @@ impl AppTree {
     }
 }
 
-/// Whether `child` runs in another process than its parent: it serves or receives what the parent sent,
-/// or both name their service or instance, and name different ones.
+/// Whether `child` runs in another process than its parent: it is the server or consumer span of a call that
+/// the parent made, or the two name different services or different instances.
 pub(super) fn enters_process(parent: &Flow, child: &Flow) -> bool {
     let differs = |a: Text, b: Text| !a.is_empty() && !b.is_empty() && a != b;
     child.point == ObservationPoint::ServerApp && parent.point == ObservationPoint::ClientApp

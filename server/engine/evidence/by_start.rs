@@ -1,22 +1,28 @@
-//! Spans in the order of their start, and of them the latest that last until some time.
+//! Spans in the order of their start. Finds the latest of those that last until a given time.
 
-/// A file of spans. They are added in the order of their start.
-#[derive(Debug, Default)]
-pub(super) struct ByStart {
-    items: Vec<u32>,
+/// Spans, or exchanges, that are added in the order of their start.
+#[derive(Debug)]
+pub(super) struct ByStart<I> {
+    items: Vec<I>,
     starts_us: Vec<i64>,
     ends_us: Vec<i64>,
-    /// `blocks[level][i]` is the latest end of `ends_us[i << level * BITS ..][..1 << level * BITS]`, so that a
-    /// search steps over spans that all end too early: it takes as many steps as there are levels, however
-    /// many short spans stand between.
+    /// `blocks[level][i]` is the latest end of `ends_us[i << level * BITS ..][..1 << level * BITS]`, so that
+    /// a search can skip blocks of spans that all end too early. It takes as many steps as there are levels,
+    /// however many short spans there are.
     blocks: Vec<Vec<i64>>,
 }
 
 const BITS: usize = 4;
 
-impl ByStart {
+impl<I> Default for ByStart<I> {
+    fn default() -> Self {
+        ByStart { items: Vec::new(), starts_us: Vec::new(), ends_us: Vec::new(), blocks: Vec::new() }
+    }
+}
+
+impl<I: Copy> ByStart<I> {
     /// Adds a span that starts no earlier than the last one.
-    pub(super) fn push(&mut self, item: u32, start_us: i64, end_us: i64) {
+    pub(super) fn push(&mut self, item: I, start_us: i64, end_us: i64) {
         let mut at = self.items.len();
         self.items.push(item);
         self.starts_us.push(start_us);
@@ -39,12 +45,13 @@ impl ByStart {
         }
     }
 
-    pub(super) fn last(&self) -> Option<u32> {
+    pub(super) fn last(&self) -> Option<I> {
         self.items.last().copied()
     }
 
-    /// The spans that start no later than `start_us` and end no earlier than `end_us`, the latest start first.
-    pub(super) fn around(&self, start_us: i64, end_us: i64) -> impl Iterator<Item = u32> + '_ {
+    /// The spans that start no later than `start_us` and end no earlier than `end_us`, the latest start
+    /// first.
+    pub(super) fn around(&self, start_us: i64, end_us: i64) -> impl Iterator<Item = I> + '_ {
         let mut until = self.starts_us.partition_point(|&start| start <= start_us);
         std::iter::from_fn(move || {
             let found = self.last_reaching(until, end_us)?;

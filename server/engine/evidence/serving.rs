@@ -1,11 +1,19 @@
-//! Which server span's request a client span serves: both of one process, the server span around the
-//! client span, and something that ties the two (deviation "own request").
+//! Finds, for each outgoing call, the inbound request it was made for: a server span of the same process
+//! around the client span, and something that ties the two (D-4).
 
 use rustc_hash::FxHashMap;
 
-use super::{by_start::ByStart, exchange::Exchange, thread::Threads};
+use super::{
+    by_start::ByStart,
+    exchange::{Exchange, Exchanges},
+    thread::Threads,
+};
 use crate::{
-    engine::flows::{Flow, Instance, POD},
+    engine::{
+        flows::{Flow, Flows, Instance, POD},
+        index::{ChainId, NodeId},
+        rule::Rule,
+    },
     flow::{AgentId, LogType, SyscallTraceId, Text},
 };
 
@@ -14,7 +22,7 @@ use crate::{
 pub(super) enum Tie {
     /// The trace.
     TraceId,
-    /// The span id, as where a process forwards its header unchanged.
+    /// The span id: the process forwards the header unchanged.
     SpanId,
     /// The X-Request-ID.
     XRequestId,
@@ -22,7 +30,19 @@ pub(super) enum Tie {
     Thread,
 }
 
-/// Server spans of one chain around a client span, at most: the innermost.
+impl Tie {
+    /// The rule by which a call that is tied to a server span hangs below it.
+    pub(super) fn rule(self) -> Rule {
+        match self {
+            Tie::TraceId => Rule::ServesByTraceId,
+            Tie::SpanId => Rule::ServesBySpanId,
+            Tie::XRequestId => Rule::ServesByXRequestId,
+            Tie::Thread => Rule::ServesByThread,
+        }
+    }
+}
+
+/// The most server spans of one chain that are looked at around a client span: the innermost.
 const MAX_AROUND: usize = 64;
 
 /// A process: by its id on the host, or by its pod where the id is not known.
@@ -46,19 +66,19 @@ pub(super) fn process(flow: &Flow) -> Option<Process> {
 
 /// Server spans, filed by what ties client spans to them; each file by start.
 pub(super) struct Servers<'a> {
-    flows: &'a [Flow],
-    by_thread: Files<u32>,
-    /// Those that lost their request, whose start says nothing.
-    ends_by_thread: Files<u32>,
+    flows: &'a Flows,
+    by_thread: Files<ChainId>,
+    /// Those whose request was not captured. Their start does not tell when the request came.
+    ends_by_thread: Files<ChainId>,
     by_x_request_id: Files<(Process, Text)>,
     by_span_id: Files<(Process, Text)>,
     by_trace_id: Files<(Process, Text)>,
 }
 
-type Files<K> = FxHashMap<K, ByStart>;
+type Files<K> = FxHashMap<K, ByStart<NodeId>>;
 
 impl<'a> Servers<'a> {
-    pub(super) fn of(flows: &'a [Flow], exchanges: &[Exchange], threads: &Threads) -> Self {
+    pub(super) fn of(flows: &'a Flows, exchanges: &Exchanges, threads: &Threads) -> Self {
         let mut servers = Servers {
             flows,
             by_thread: Files::default(),
@@ -68,11 +88,11 @@ impl<'a> Servers<'a> {
             by_trace_id: Files::default(),
         };
         // Flows are in the order of their start, so files are too.
-        let mut nodes: Vec<(u32, &Exchange)> =
+        let mut nodes: Vec<(NodeId, &Exchange)> =
             exchanges.iter().filter_map(|e| Some((e.server?, e))).collect();
         nodes.sort_unstable_by_key(|&(node, _)| node);
         for (node, exchange) in nodes {
-            let flow = &flows[node as usize];
+            let flow = &flows[node];
             if let Some(chain) = threads.chain(node) {
                 let key = flow.key();
                 if key.kind == LogType::RESPONSE {
@@ -97,15 +117,15 @@ impl<'a> Servers<'a> {
         servers
     }
 
-    /// The server span whose request the client span of `exchange` serves.
+    /// The server span for whose request the client span of `exchange` made its call, and what ties the two.
     pub(super) fn of_client(
         &self,
-        client: u32,
+        client: NodeId,
         exchange: &Exchange,
         threads: &Threads,
-    ) -> Option<(u32, Tie)> {
-        let flow = &self.flows[client as usize];
-        // A process that calls itself: the call is not part of the request that it makes.
+    ) -> Option<(NodeId, Tie)> {
+        let flow = &self.flows[client];
+        // Where a process calls itself, the server span of the call cannot be the request it was made for.
         let own = exchange.server;
         if let Some(server) = threads.chain(client).and_then(|chain| self.by_syscall(chain, flow, own)) {
             return Some((server, Tie::Thread));
@@ -126,36 +146,37 @@ impl<'a> Servers<'a> {
         Some((server, Tie::TraceId))
     }
 
-    /// Of the server spans around the client span the one that shares an id with it, else the innermost.
-    fn by_syscall(&self, chain: u32, client: &Flow, own: Option<u32>) -> Option<u32> {
+    /// Of the server spans of the thread around the client span, the one that shares a syscall trace id with
+    /// it, else the innermost.
+    fn by_syscall(&self, chain: ChainId, client: &Flow, own: Option<NodeId>) -> Option<NodeId> {
         let key = client.key();
         let whole = self.by_thread.get(&chain).into_iter().flat_map(|f| f.around(key.start_us, key.end_us));
         let ends = self.ends_by_thread.get(&chain).into_iter().flat_map(|f| f.around(i64::MAX, key.end_us));
-        let fits = |&node: &u32| Some(node) != own && encloses(&self.flows[node as usize], client);
-        let mut around: Vec<u32> = whole.filter(fits).take(MAX_AROUND).collect();
+        let fits = |&node: &NodeId| Some(node) != own && encloses(&self.flows[node], client);
+        let mut around: Vec<NodeId> = whole.filter(fits).take(MAX_AROUND).collect();
         around.extend(ends.filter(fits).take(MAX_AROUND));
         around.sort_unstable();
         let (cq, cr) = (key.syscall_request, key.syscall_response);
-        let shares = |server: &&u32| {
-            let key = self.flows[**server as usize].key();
+        let shares = |server: &&NodeId| {
+            let key = self.flows[**server].key();
             let equal = |a: SyscallTraceId, b: SyscallTraceId| !a.is_none() && a == b;
             equal(key.syscall_request, cq) || equal(key.syscall_response, cr)
         };
         around.iter().rev().find(shares).or(around.last()).copied()
     }
 
-    /// The latest server span around a client span of its host.
-    fn innermost(&self, file: &ByStart, client: &Flow, own: Option<u32>) -> Option<u32> {
+    /// The server span that starts last of those around a client span, on the same host.
+    fn innermost(&self, file: &ByStart<NodeId>, client: &Flow, own: Option<NodeId>) -> Option<NodeId> {
         let key = client.key();
         file.around(key.start_us, key.end_us).find(|&node| {
-            let server = &self.flows[node as usize];
+            let server = &self.flows[node];
             Some(node) != own && server.key().agent == key.agent
         })
     }
 }
 
-/// Whether a server span is around a client span of its host, as far as it was seen: of a lost request only
-/// the end is known, of a lost response only the start.
+/// Whether a server span is around a client span of the same host. If its request was not captured only its
+/// end counts, if its response was not captured only its start.
 fn encloses(server: &Flow, client: &Flow) -> bool {
     let (s, c) = (server.key(), client.key());
     s.agent == c.agent
@@ -163,7 +184,7 @@ fn encloses(server: &Flow, client: &Flow) -> bool {
         && server.end_or_lost_us() >= c.end_us
 }
 
-fn file(files: &mut Files<(Process, Text)>, key: (Process, Text), value: Text, node: u32, flow: &Flow) {
+fn file(files: &mut Files<(Process, Text)>, key: (Process, Text), value: Text, node: NodeId, flow: &Flow) {
     if !value.is_empty() {
         let file = files.entry(key).or_default();
         if file.last() != Some(node) {

@@ -2,20 +2,24 @@
 //! the answer with another, writes the next call with that one, and so on to its own response
 //! (data-model section 9). So the spans of one request in one thread are chained by equal ids.
 
-use rustc_hash::FxHashMap;
-
-use crate::{engine::flows::Flow, flow::AgentId};
+use crate::{
+    engine::{
+        disjoint::Disjoint,
+        flows::Flows,
+        index::{ChainId, IndexVec, NodeId},
+    },
+    flow::AgentId,
+};
 
 /// Which chain each process span belongs to.
 pub(super) struct Threads {
-    chain_of: Vec<Option<u32>>,
+    chain_of: IndexVec<NodeId, Option<ChainId>>,
 }
 
 impl Threads {
-    pub(super) fn of(flows: &[Flow]) -> Self {
-        let mut links: Vec<u32> = Vec::new();
-        let mut ids: FxHashMap<(AgentId, u64), u32> = FxHashMap::default();
-        let mut chain_of: Vec<Option<u32>> = vec![None; flows.len()];
+    pub(super) fn of(flows: &Flows) -> Self {
+        let mut chains: Disjoint<(AgentId, u64), ChainId> = Disjoint::new();
+        let mut chain_of: IndexVec<NodeId, Option<ChainId>> = IndexVec::filled(None, flows.len());
         for (flow, chain) in flows.iter().zip(&mut chain_of) {
             if !flow.is_system() || !flow.point.is_process() {
                 continue;
@@ -25,38 +29,21 @@ impl Threads {
                 if id.is_none() {
                     continue;
                 }
-                let of_id = *ids.entry((key.agent, id.0)).or_insert_with(|| {
-                    links.push(links.len() as u32);
-                    links.len() as u32 - 1
-                });
+                let of_id = chains.number((key.agent, id.0));
                 match *chain {
                     None => *chain = Some(of_id),
-                    Some(other) => unite(&mut links, other, of_id),
+                    Some(other) => chains.unite(other, of_id),
                 }
             }
         }
         for chain in chain_of.iter_mut().flatten() {
-            *chain = find(&mut links, *chain);
+            *chain = chains.group(*chain);
         }
         Threads { chain_of }
     }
 
     /// The chain of a span.
-    pub(super) fn chain(&self, node: u32) -> Option<u32> {
-        self.chain_of[node as usize]
+    pub(super) fn chain(&self, node: NodeId) -> Option<ChainId> {
+        self.chain_of[node]
     }
-}
-
-fn find(links: &mut [u32], mut at: u32) -> u32 {
-    while links[at as usize] != at {
-        let next = links[links[at as usize] as usize];
-        links[at as usize] = next;
-        at = next;
-    }
-    at
-}
-
-fn unite(links: &mut [u32], a: u32, b: u32) {
-    let (a, b) = (find(links, a), find(links, b));
-    links[a.max(b) as usize] = a.min(b);
 }

@@ -18,13 +18,21 @@ pub(super) struct KeyLists<'a> {
 
 /// Parts of at most `size` keys, none empty.
 pub(super) fn key_lists(keys: &AssociationKeys, size: usize) -> Vec<KeyLists<'_>> {
+    let AssociationKeys {
+        req_tcp_seqs,
+        resp_tcp_seqs,
+        syscall_trace_ids,
+        x_request_ids,
+        dns_request_ids,
+        response_flow_ids,
+    } = keys;
     let mut rest = KeyLists {
-        req_tcp_seqs: &keys.req_tcp_seqs,
-        resp_tcp_seqs: &keys.resp_tcp_seqs,
-        syscall_trace_ids: &keys.syscall_trace_ids,
-        x_request_ids: &keys.x_request_ids,
-        dns_request_ids: &keys.dns_request_ids,
-        response_flow_ids: &keys.response_flow_ids,
+        req_tcp_seqs,
+        resp_tcp_seqs,
+        syscall_trace_ids,
+        x_request_ids,
+        dns_request_ids,
+        response_flow_ids,
     };
     let mut parts = Vec::new();
     loop {
@@ -61,7 +69,7 @@ fn take<'a, T>(rest: &mut &'a [T], room: &mut usize) -> &'a [T] {
     part
 }
 
-/// As [`take`], with a limit on bytes that only a first text may break.
+/// As [`take`], with a limit on bytes. The first text is taken even if it alone is above the limit.
 fn take_texts<'a>(rest: &mut &'a [String], room: &mut usize) -> &'a [String] {
     let mut bytes = 0;
     let fitting = rest.iter().take(*room).take_while(|text| {

@@ -9,9 +9,10 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 
-use super::settings::{Compression, InvalidStoreSetting, StoreSettings};
+use crate::config::{Compression, ConfigError, StoreSettings};
 
-/// Longest SQL text, in bytes. The server's default holds some 12,000 ids, a list of long texts is more.
+/// Longest SQL text, in bytes. The server's default has room for some 12,000 ids; a list of long texts needs
+/// more.
 const MAX_QUERY_SIZE: u32 = 16 << 20;
 const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 
@@ -21,26 +22,28 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(60);
 pub(super) struct Connection {
     /// Keeps idle connections.
     pub(super) pooled: Client,
-    /// Opens a connection for each query, for a second try after a pooled one turned out to be dead.
+    /// Opens a connection for each query: for the repetition after a pooled connection was found broken.
     pub(super) fresh: Client,
 }
 
 impl Connection {
-    pub(super) fn new(settings: &StoreSettings) -> Result<Self, InvalidStoreSetting> {
-        settings.validate()?;
-        let client = |idle_connections| -> Result<Client, InvalidStoreSetting> {
+    pub(super) fn new(settings: &StoreSettings) -> Result<Self, ConfigError> {
+        settings.check()?;
+        let client = |idle_connections| -> Result<Client, ConfigError> {
             Ok(configure(Client::with_http_client(http_client(settings, idle_connections)?), settings))
         };
         Ok(Self { pooled: client(usize::MAX)?, fresh: client(0)? })
     }
 }
 
+/// The client that the store reads with, for the room that writes.
+pub(crate) fn client(settings: &StoreSettings) -> Result<Client, ConfigError> {
+    Ok(Connection::new(settings)?.pooled)
+}
+
 type Connector = hyper_rustls::HttpsConnector<HttpConnector>;
 
-fn http_client<B>(
-    settings: &StoreSettings,
-    idle: usize,
-) -> Result<HttpClient<Connector, B>, InvalidStoreSetting>
+fn http_client<B>(settings: &StoreSettings, idle: usize) -> Result<HttpClient<Connector, B>, ConfigError>
 where
     B: http_body::Body + Send,
     B::Data: Send,
@@ -50,11 +53,14 @@ where
     tcp.set_nodelay(true);
     tcp.set_keepalive(Some(TCP_KEEPALIVE));
     tcp.set_connect_timeout(Some(Duration::from_millis(settings.connect_timeout_ms.into())));
-    // named, so that it does not depend on which other providers the build happens to contain
+    // Named here, so that it does not depend on the other providers in the build.
     let provider = rustls::crypto::ring::default_provider();
     let connector = HttpsConnectorBuilder::new()
         .with_provider_and_webpki_roots(provider)
-        .map_err(|error| InvalidStoreSetting { field: "url", problem: format!("TLS: {error}") })?
+        .map_err(|error| ConfigError::Value {
+            key: "store.url".to_owned(),
+            problem: format!("TLS: {error}"),
+        })?
         .https_or_http()
         .enable_http1()
         .wrap_connector(tcp);
@@ -65,16 +71,16 @@ where
         .build(connector))
 }
 
-/// All settings are known to ClickHouse 23.8; a server refuses a query with one that it does not know.
+/// ClickHouse 23.8 and later know all these settings; a server refuses a query with an unknown one.
 fn configure(client: Client, settings: &StoreSettings) -> Client {
     let mut client = client
         .with_url(&settings.url)
         .with_user(&settings.user)
         .with_password(settings.password.expose())
         .with_product_info("trace-completion", env!("CARGO_PKG_VERSION"))
-        // a reader that has gone must not leave its query behind
+        // Ends the query when its reader has gone.
         .with_setting("cancel_http_readonly_queries_on_client_close", "1")
-        // DeepFlow's own profile says 1: then a dead shard makes an incomplete answer that looks complete
+        // DeepFlow's own profile has 1: then an answer looks complete although a shard is down.
         .with_setting("skip_unavailable_shards", "0")
         .with_setting("max_query_size", MAX_QUERY_SIZE.to_string())
         .with_setting("max_result_bytes", settings.max_result_bytes.to_string())
@@ -83,7 +89,7 @@ fn configure(client: Client, settings: &StoreSettings) -> Client {
     match settings.compression {
         Compression::None => client = client.with_compression(ClientCompression::None),
         Compression::Lz4 => {
-            // off by default before 25.10
+            // Off by default before ClickHouse 25.10.
             client =
                 client.with_compression(ClientCompression::Lz4).with_setting("enable_http_compression", "1");
         }

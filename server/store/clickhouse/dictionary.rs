@@ -1,6 +1,6 @@
 //! The dictionaries that give names to numbers.
 
-use super::sql;
+use super::quoting;
 
 /// A dictionary of the database of names.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -26,14 +26,15 @@ impl Dictionary {
         }
     }
 
-    /// An expression that fails unless the dictionary is there, loads, and may be read.
+    /// An expression that fails unless the dictionary exists, can be loaded, and may be read.
     pub(super) fn probe(self, tag_database: &str) -> String {
         self.lookup(tag_database, &["toUInt8(0)", "toUInt32(0)"])
     }
 
-    /// The name that the dictionary has for these values; as many are used as its key has parts.
+    /// The name that the dictionary has for these values. Where its key has one part, the second value is
+    /// unused.
     pub(super) fn lookup(self, tag_database: &str, values: &[&str; 2]) -> String {
-        let dictionary = sql::literal(&format!("{tag_database}.{}", self.name()));
+        let dictionary = quoting::literal(&format!("{tag_database}.{}", self.name()));
         let [first, second] = values;
         match self {
             Self::Device => format!("dictGet({dictionary}, 'name', (toUInt64({first}), toUInt64({second})))"),

@@ -1,18 +1,18 @@
-//! What went wrong, from what the server or the network said. The only place that reads the server's error
-//! texts; they never leave it, because they may quote rows.
+//! Why a read failed, from the errors of the server and the network. Only this file reads the server's error
+//! texts. They are not passed on, because they may quote rows.
 
 use clickhouse::error::Error as ClientError;
 use hyper_util::client::legacy::Error as HttpError;
 
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 
-/// Why a read failed, with what decides on a second try.
+/// Why a read failed, and whether to try again.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) error: StoreError,
-    /// The error code of ClickHouse, where it was the server that failed.
+    /// The error code of ClickHouse, if the server failed.
     pub(super) code: Option<u32>,
-    /// An open connection broke, so that a fresh one may do better.
+    /// An open connection broke; a new one may work.
     pub(super) broken_connection: bool,
 }
 
@@ -57,19 +57,24 @@ impl Failure {
         Self::plain(StoreError::Timeout)
     }
 
-    /// Whether another look at the schema may explain it: a column, table or dictionary went away. Resources,
-    /// time, network and identity have nothing to do with it.
+    /// Whether a changed schema may be the cause: a column, table or dictionary was removed. Limits, time,
+    /// network and credentials have nothing to do with the schema.
     pub(super) fn may_be_the_schema(&self) -> bool {
-        self.code.is_some_and(|code| code == DENIED_RIGHT || elsewhere(code).is_none())
+        self.code.is_some_and(|code| code == DENIED_RIGHT || not_the_schema(code).is_none())
     }
 }
 
-/// Code 497 is about one right, and may be the right to one dictionary.
+/// An error of the client in our own terms.
+pub(crate) fn store_error(error: ClientError) -> StoreError {
+    Failure::from(error).error
+}
+
+/// A missing right. It may be the right to one dictionary only.
 const DENIED_RIGHT: u32 = 497;
 
-/// The errors that a schema has nothing to do with. What is not listed may well come from a schema that we
-/// do not expect: dictionaries pass on whatever their source said.
-fn elsewhere(code: u32) -> Option<StoreError> {
+/// The errors that have nothing to do with the schema. Codes that are not listed may come from a schema that
+/// we do not expect: a dictionary passes on any error of its source.
+fn not_the_schema(code: u32) -> Option<StoreError> {
     Some(match code {
         159 | 160 => StoreError::Timeout,
         158 => exhausted("rows to read", code),
@@ -96,15 +101,15 @@ fn exhausted(what: &str, code: u32) -> StoreError {
 }
 
 fn from_code(code: u32) -> StoreError {
-    elsewhere(code).unwrap_or_else(|| match code {
+    not_the_schema(code).unwrap_or_else(|| match code {
         60 => StoreError::Schema("a table (code 60)".to_owned()),
         81 => StoreError::Schema("a database (code 81)".to_owned()),
         _ => StoreError::Nonsense(format!("error code {code} of ClickHouse")),
     })
 }
 
-/// The column is named where the message begins with a name of our own query, as it does for a table whose
-/// parts on other nodes are older than itself. Nothing else is taken from the message.
+/// Names the column, if the message begins with a column of our own query, as it does for a distributed table
+/// whose local tables are older than itself. Nothing else is taken from the message.
 fn lacks_column(text: &str, code: u32) -> StoreError {
     let quoted = ["Missing columns: ", "dentifier "].iter().find_map(|words| {
         let (_, rest) = text.split_once(words)?;
@@ -187,15 +192,18 @@ mod tests {
             ),
             ("497", "the flow log refused access: a right on a table or column (code 497)"),
             ("279", "the flow log is unreachable: a shard or replica does not answer (code 279)"),
-            ("36", "the flow log answered nonsense: error code 36 of ClickHouse"),
-            ("999999", "the flow log answered nonsense: error code 999999 of ClickHouse"),
+            ("36", "the flow log gave an unusable answer: error code 36 of ClickHouse"),
+            ("999999", "the flow log gave an unusable answer: error code 999999 of ClickHouse"),
         ];
         for (code, want) in cases {
             check(&format!("Code: {code}. DB::Exception: near 'card 4111' Code: 1. (NAME)"), want);
         }
         check("Code: 60", "the flow log lacks a table (code 60)");
         for text in ["", "502 Bad Gateway", "Code: ", "Code: x", "Code: 99999999999999999999"] {
-            check(text, "the flow log answered nonsense: an answer without an error code of ClickHouse");
+            check(
+                text,
+                "the flow log gave an unusable answer: an answer without an error code of ClickHouse",
+            );
         }
     }
 

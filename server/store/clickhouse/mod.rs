@@ -1,318 +1,39 @@
-//! DeepFlow's ClickHouse as a [`FlowStore`]. The only place with SQL that reads.
+//! DeepFlow's ClickHouse as a [`FlowStore`](crate::store::FlowStore). The only place with SQL that reads.
+//!
+//! Where the server is and what a query may take is [`StoreSettings`](crate::config::StoreSettings).
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`settings`] | where the server is, and the limits of a query |
-//! | `connection` | pools and fixed settings of every query |
+//! | `store` | [`ClickHouseStore`]: from a question to queries |
+//! | `collected` | the rows of several queries as one page |
 //! | `schema` | which columns and dictionaries the server has |
-//! | `columns` | the expression of each column that we read |
-//! | `dictionary` | where names of numbers come from |
+//! | `read` | one query from text to rows: its time limit, and one repetition |
+//! | `records` | rows as the server sends them, and what becomes of them |
 //! | `sql` | the text of each query |
-//! | `chunks` | long lists, cut |
-//! | `read` | one query from text to rows: time, second try |
-//! | `records` | rows on the wire, and what becomes of them |
+//! | `columns` | what the queries select and compare |
+//! | `expressions` | the expression of each column that we read |
+//! | `column_names` | the names that a column has had in releases of DeepFlow |
+//! | `dictionary` | where the names of numbers come from |
+//! | `quoting` | quotes around names |
+//! | `chunks` | long lists, cut into lists that one query can carry |
+//! | `connection` | pools of connections, and the settings of every query |
 //! | `error` | what went wrong |
 
 mod chunks;
+mod collected;
+mod column_names;
 mod columns;
 mod connection;
 mod dictionary;
 mod error;
+mod expressions;
+mod quoting;
 mod read;
 mod records;
 mod schema;
-pub mod settings;
 mod sql;
+mod store;
 
-use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
-
-use tokio::time::{Instant, timeout_at};
-
-pub use settings::{Compression, InvalidStoreSetting, Password, StoreSettings};
-
-use self::{
-    connection::Connection,
-    error::Failure,
-    read::Reader,
-    records::{Placed, Recorded},
-    schema::{Schema, SchemaSource},
-    sql::Statement,
-};
-use super::{FlowStore, Page, ReadContext, StoreError};
-use crate::{
-    flow::{FlowRow, KeyRow, RowId, Texts},
-    search::{AssociationKeys, Question, Window},
-};
-
-/// Longest wait for the answer to a ping.
-const PING_TIME: Duration = Duration::from_secs(2);
-
-/// Reads `l7_flow_log` of one ClickHouse. Connects at the first query, not when made: a server that is not
-/// there yet, or not there for a while, costs the queries in between and nothing else.
-pub struct ClickHouseStore {
-    reader: Reader,
-    schema: SchemaSource,
-    keys_per_query: usize,
-}
-
-impl ClickHouseStore {
-    /// A store for the server that the settings describe. Fails only where they make no sense.
-    pub fn new(settings: &StoreSettings) -> Result<Self, InvalidStoreSetting> {
-        let connection = Connection::new(settings)?;
-        Ok(Self {
-            reader: Reader::new(settings, connection),
-            schema: SchemaSource::new(settings),
-            keys_per_query: settings.keys_per_query as usize,
-        })
-    }
-
-    async fn by_trace_id(
-        &self,
-        context: &ReadContext,
-        trace_ids: &[String],
-        seconds: &RangeInclusive<u32>,
-        texts: &mut Texts,
-    ) -> Result<Page<KeyRow>, StoreError> {
-        let mut found = Found::default();
-        let limit = context.limit_rows;
-        let trace_ids = without_empty(trace_ids);
-        for part in chunks::text_lists(&trace_ids, self.keys_per_query) {
-            let statement = |schema: &Schema| {
-                Statement::by_trace_id(&schema.table, &schema.columns, part, seconds, limit)
-            };
-            self.read(context, statement, &mut found, texts).await?;
-        }
-        Ok(found.into_page(limit))
-    }
-
-    async fn by_association(
-        &self,
-        context: &ReadContext,
-        keys: &AssociationKeys,
-        seconds: &RangeInclusive<u32>,
-        texts: &mut Texts,
-    ) -> Result<Page<KeyRow>, StoreError> {
-        let mut found = Found::default();
-        let limit = context.limit_rows;
-        for part in chunks::key_lists(keys, self.keys_per_query) {
-            let statement = |schema: &Schema| {
-                Statement::by_association(&schema.table, &schema.columns, &part, seconds, limit)
-            };
-            self.read(context, statement, &mut found, texts).await?;
-        }
-        Ok(found.into_page(limit))
-    }
-
-    /// Runs one query and adds its rows to `found`. When it fails for what may be a change of the schema, and
-    /// the schema has changed, the query is made anew and run once more.
-    async fn read<'q, T: Recorded>(
-        &self,
-        context: &ReadContext,
-        statement: impl Fn(&Schema) -> Statement<'q> + Send + Sync,
-        found: &mut Found<T>,
-        texts: &mut Texts,
-    ) -> Result<(), StoreError> {
-        let schema = self.schema.get(&self.reader, context).await?;
-        let before = found.rows.len();
-        let failure = match self.read_once(context, &statement(&schema), found, texts).await {
-            Ok(()) => return Ok(()),
-            Err(failure) if failure.may_be_the_schema() && found.rows.len() == before => failure,
-            Err(failure) => return Err(failure.error),
-        };
-        match self.schema.get_after(&schema, &self.reader, context).await {
-            Ok(Some(schema)) => {
-                let again = self.read_once(context, &statement(&schema), found, texts).await;
-                again.map_err(|failure| failure.error)
-            }
-            // says which column or table it is
-            Err(error @ StoreError::Schema(_)) => Err(error),
-            Ok(None) | Err(_) => Err(failure.error),
-        }
-    }
-
-    async fn read_once<T: Recorded>(
-        &self,
-        context: &ReadContext,
-        statement: &Statement<'_>,
-        found: &mut Found<T>,
-        texts: &mut Texts,
-    ) -> Result<(), Failure> {
-        let before = found.rows.len();
-        let rows = &mut found.rows;
-        let read_rows = T::run(&self.reader, context, statement, &mut |row| rows.push(row), texts).await?;
-        found.read_rows += read_rows;
-        found.longest = found.longest.max(found.rows.len() - before);
-        found.queries += 1;
-        Ok(())
-    }
-}
-
-impl FlowStore for ClickHouseStore {
-    async fn search(
-        &self,
-        context: &ReadContext,
-        question: &Question,
-        texts: &mut Texts,
-    ) -> Result<Page<KeyRow>, StoreError> {
-        let (Question::Entry { window, .. }
-        | Question::ByTraceId { window, .. }
-        | Question::ByAssociation { window, .. }) = question;
-        let Some(seconds) = seconds(*window) else {
-            return Ok(Page::default());
-        };
-        let answer = async {
-            match question {
-                // would match every row without a second trace id
-                Question::Entry { trace_id, .. } if trace_id.is_empty() => Ok(Page::default()),
-                Question::Entry { trace_id, .. } => {
-                    let mut found = Found::default();
-                    let statement = |schema: &Schema| {
-                        Statement::entry(&schema.table, &schema.columns, trace_id, &seconds)
-                    };
-                    self.read(context, statement, &mut found, texts).await?;
-                    Ok(found.into_page(1))
-                }
-                Question::ByTraceId { trace_ids, .. } => {
-                    self.by_trace_id(context, trace_ids, &seconds, texts).await
-                }
-                Question::ByAssociation { keys, .. } => {
-                    self.by_association(context, keys, &seconds, texts).await
-                }
-            }
-        };
-        in_time(context, answer).await
-    }
-
-    async fn fetch(
-        &self,
-        context: &ReadContext,
-        ids: &[RowId],
-        texts: &mut Texts,
-    ) -> Result<Page<FlowRow>, StoreError> {
-        let mut ids: Vec<u64> = ids.iter().map(|id| id.0).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let answer = async {
-            let mut found = Found::default();
-            for part in ids.chunks(self.keys_per_query) {
-                let second =
-                    |id: Option<&u64>| id.and_then(|id| u32::try_from(id >> 32).ok()).unwrap_or_default();
-                let seconds = second(part.first())..=second(part.last());
-                let statement =
-                    |schema: &Schema| Statement::by_id(&schema.table, &schema.columns, part, &seconds);
-                self.read(context, statement, &mut found, texts).await?;
-            }
-            Ok(found.into_page(u32::MAX))
-        };
-        in_time(context, answer).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        let context = ReadContext {
-            request_id: "ping".to_owned(),
-            limit_rows: 1,
-            deadline: Some(Instant::now() + PING_TIME),
-        };
-        let answer = self.reader.run::<u8, _>(&context, &Statement::plain("SELECT 1"), &mut |_: u8| ()).await;
-        answer.map(drop).map_err(|failure| failure.error)
-    }
-}
-
-/// The client that the store reads with, for who writes.
-pub(super) fn client(settings: &StoreSettings) -> Result<::clickhouse::Client, InvalidStoreSetting> {
-    Ok(Connection::new(settings)?.pooled)
-}
-
-/// An error of the client in our own terms.
-pub(super) fn store_error(error: ::clickhouse::error::Error) -> StoreError {
-    Failure::from(error).error
-}
-
-/// What the queries of one question found.
-struct Found<T> {
-    rows: Vec<Placed<T>>,
-    read_rows: u64,
-    queries: usize,
-    /// Rows of the query that found the most: only one query need have more than the limit.
-    longest: usize,
-}
-
-impl<T> Default for Found<T> {
-    fn default() -> Self {
-        Self { rows: Vec::new(), read_rows: 0, queries: 0, longest: 0 }
-    }
-}
-
-impl<T> Found<T> {
-    fn into_page(mut self, limit_rows: u32) -> Page<T> {
-        if self.queries > 1 {
-            self.rows.sort_by_key(|placed| (placed.time, placed.id));
-        }
-        self.rows.dedup_by_key(|placed| placed.id);
-        let limit = limit_rows as usize;
-        let truncated = self.longest > limit || self.rows.len() > limit;
-        self.rows.truncate(limit);
-        let rows = self.rows.into_iter().map(|placed| placed.row).collect();
-        Page { rows, truncated, read_rows: self.read_rows }
-    }
-}
-
-/// The part of a window that the column `time` can hold.
-fn seconds(window: Window) -> Option<RangeInclusive<u32>> {
-    let from = u32::try_from(window.from_s.max(0)).ok()?;
-    let to = u32::try_from(window.to_s.min(u32::MAX.into())).ok()?;
-    (from <= to).then_some(from..=to)
-}
-
-fn without_empty(texts: &[String]) -> Cow<'_, [String]> {
-    if texts.iter().any(String::is_empty) {
-        Cow::Owned(texts.iter().filter(|text| !text.is_empty()).cloned().collect())
-    } else {
-        Cow::Borrowed(texts)
-    }
-}
-
-/// Covers the waits that no query is part of, such as that for another task's look at the schema.
-async fn in_time<T>(
-    context: &ReadContext,
-    work: impl Future<Output = Result<T, StoreError>> + Send,
-) -> Result<T, StoreError> {
-    match context.deadline {
-        None => work.await,
-        Some(deadline) => timeout_at(deadline, work).await.unwrap_or(Err(StoreError::Timeout)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn windows_are_cut_to_what_a_time_can_be() {
-        let cut = |from_s, to_s| seconds(Window { from_s, to_s });
-        assert_eq!(cut(5, 9), Some(5..=9));
-        assert_eq!(cut(-3, 9), Some(0..=9));
-        assert_eq!(cut(7, i64::MAX), Some(7..=u32::MAX));
-        assert_eq!(cut(i64::MIN, i64::MAX), Some(0..=u32::MAX));
-        assert_eq!(cut(-9, -1), None);
-        assert_eq!(cut(9, 5), None);
-        assert_eq!(cut(i64::from(u32::MAX) + 1, i64::MAX), None);
-    }
-
-    #[test]
-    fn the_rows_of_several_queries_become_one_ordered_page() {
-        let found = |ids: &[u64], longest, queries| Found {
-            rows: ids.iter().map(|&id| Placed { time: 1, id, row: id }).collect(),
-            read_rows: 0,
-            queries,
-            longest,
-        };
-        let page = found(&[5, 7, 5, 6], 2, 2).into_page(3);
-        assert_eq!((page.rows, page.truncated), (vec![5, 6, 7], false));
-        let page = found(&[5, 7, 4, 6], 2, 2).into_page(3);
-        assert_eq!((page.rows, page.truncated), (vec![4, 5, 6], true));
-        // a duplicate that fell to the limit hides a row that was not sent
-        let page = found(&[5, 5, 6], 3, 1).into_page(2);
-        assert_eq!((page.rows, page.truncated), (vec![5, 6], true));
-    }
-}
+pub(crate) use connection::client;
+pub(crate) use error::store_error;
+pub use store::ClickHouseStore;

@@ -1,4 +1,4 @@
-//! One query from text to rows, within its time, with one second try where that is safe.
+//! One query from text to rows, within its time limit, and repeated once where that is safe.
 
 use std::{
     future::Future,
@@ -9,15 +9,15 @@ use std::{
 use clickhouse::{Client, Row, RowRead};
 use tokio::time::{Instant, timeout_at};
 
-use super::{connection::Connection, error::Failure, settings::StoreSettings, sql::Statement};
-use crate::store::ReadContext;
+use super::{connection::Connection, error::Failure, sql::Statement};
+use crate::{config::StoreSettings, store::flow_store::ReadContext};
 
-/// The server stops a query at `max_execution_time`; if it has not said so this much later, it never will.
+/// The server stops a query at `max_execution_time` and says so. This much later we stop waiting for it.
 const GRACE: Duration = Duration::from_secs(1);
 /// Number of the next query of this process, for all stores: the server refuses an id that is running.
 static NEXT_QUERY: AtomicU64 = AtomicU64::new(1);
 
-/// Sends queries and hands on their rows.
+/// Sends queries and passes on their rows.
 pub(super) struct Reader {
     connection: Connection,
     max_execution_time: Duration,
@@ -31,8 +31,8 @@ impl Reader {
     /// Runs a query and gives each row to `sink`. Returns the number of rows that the server says to have
     /// read, 0 where it does not say.
     ///
-    /// A connection that broke before the first byte is replaced once. Later than that the sink may have
-    /// seen rows, and earlier than that nothing else can have happened: we only read.
+    /// If the connection breaks before the first byte of the answer, the query is sent once more on a new
+    /// connection. That is safe, because queries only read. After the first byte `sink` may have got rows.
     pub(super) async fn run<R, F>(
         &self,
         context: &ReadContext,
@@ -48,7 +48,7 @@ impl Reader {
             self.attempt::<R, F>(&self.connection.pooled, context, statement, sink, &mut untouched).await;
         match first {
             Err(failure) if failure.broken_connection && untouched => {
-                tracing::debug!(error = %failure.error, "query repeated on a fresh connection");
+                tracing::debug!(error = %failure.error, "query repeated on a new connection");
                 self.attempt::<R, F>(&self.connection.fresh, context, statement, sink, &mut untouched).await
             }
             result => result,
@@ -70,7 +70,7 @@ impl Reader {
         let now = Instant::now();
         let left = context.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(now));
         let time = left.min(self.max_execution_time);
-        // the server reads 0 as "no limit"
+        // 0 means "no limit" to the server.
         let millis = time.as_millis();
         if millis == 0 {
             return Err(Failure::timeout());

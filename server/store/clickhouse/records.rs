@@ -1,8 +1,8 @@
-//! Rows as they come over the wire, and what becomes of them. Texts are borrowed from the receive buffer
-//! and go straight into [`Texts`].
+//! Rows as the server sends them, and how they become [`KeyRow`] and [`FlowRow`]. Texts are borrowed from the
+//! receive buffer and copied into [`Texts`] once.
 //!
 //! Fields begin with `r_` because they are the aliases of the query, and an alias that is also a column
-//! would replace the column in `WHERE`. [`super::columns`] writes the expressions in the same order.
+//! would replace the column in `WHERE`. `expressions` writes the select list in the same order.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::{
         AgentId, FlowRow, KeyRow, L4Protocol, L7Protocol, LogType, RowId, Side, SignalSource, SyscallTraceId,
         TcpSeq, Text, Texts,
     },
-    store::ReadContext,
+    store::flow_store::ReadContext,
 };
 
 macro_rules! record {
@@ -135,7 +135,7 @@ record! {
     }
 }
 
-/// A row that has a record on the wire.
+/// A row that a record becomes.
 pub(super) trait Recorded: Sized + Send {
     /// Runs a query that selects the columns of the record, and gives each row to `sink`.
     fn run(
@@ -237,7 +237,7 @@ impl FlowRecord<'_> {
     }
 }
 
-/// A row with its place in the total order of the store.
+/// A row with its place in the order of the store.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Placed<T> {
     pub(super) time: u32,
@@ -245,7 +245,7 @@ pub(super) struct Placed<T> {
     pub(super) row: T,
 }
 
-/// Payloads are whatever was on the wire, so a text need not be UTF-8.
+/// Texts come from captured data, which need not be UTF-8.
 fn intern(texts: &mut Texts, bytes: &[u8]) -> Text {
     match String::from_utf8_lossy(bytes) {
         Cow::Borrowed(text) => texts.intern(text),
@@ -255,7 +255,19 @@ fn intern(texts: &mut Texts, bytes: &[u8]) -> Text {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{column_names::NEEDED, columns::Columns, dictionary::Dictionary, expressions::Selected},
+        *,
+    };
+
+    #[test]
+    fn select_lists_are_the_fields_of_the_records() {
+        let present = NEEDED.iter().map(|name| ((*name).to_owned(), "UInt128".to_owned())).collect();
+        let columns = Columns::new("flow_log.l7_flow_log", &present, "flow_tag", &Dictionary::ALL).unwrap();
+        let aliases = |list: &[Selected]| list.iter().map(|selected| selected.alias).collect::<Vec<_>>();
+        assert_eq!(aliases(&columns.key), KeyRecord::COLUMN_NAMES);
+        assert_eq!(aliases(&columns.flow), FlowRecord::COLUMN_NAMES);
+    }
 
     #[test]
     fn texts_that_are_not_utf8_are_mended() {

@@ -1,5 +1,5 @@
 //! What the server has: the columns of the flow log and the dictionaries of names. Looked up at the first
-//! query, now and then afterwards, and after an error that a change of either may explain.
+//! query, every `schema_refresh_s` seconds, and after an error that a change of either may explain.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -8,14 +8,12 @@ use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
-    columns::Columns,
-    dictionary::Dictionary,
-    error::Failure,
-    read::Reader,
-    settings::StoreSettings,
-    sql::{self, Statement},
+    columns::Columns, dictionary::Dictionary, error::Failure, quoting, read::Reader, sql::Statement,
 };
-use crate::store::{ReadContext, StoreError};
+use crate::{
+    config::StoreSettings,
+    store::{error::StoreError, flow_store::ReadContext},
+};
 
 /// The table that all releases of DeepFlow have, on one server or on a cluster.
 const TABLE: &str = "l7_flow_log";
@@ -28,12 +26,12 @@ pub(super) struct Schema {
     pub(super) columns: Columns,
 }
 
-/// Looks up the [`Schema`] and remembers it.
+/// Looks up the [`Schema`] and keeps it.
 pub(super) struct SchemaSource {
     database: String,
     tag_database: String,
     refresh: Duration,
-    // held while looking up, so that only one query does it and the others wait for its result
+    // Locked during a lookup, so that one query does it and the others wait for its result.
     state: Mutex<State>,
 }
 
@@ -60,7 +58,7 @@ impl SchemaSource {
         }
     }
 
-    /// The schema, looked up if it is not known or known for long.
+    /// The schema, looked up if it is not known, or was looked up too long ago.
     pub(super) async fn get(
         &self,
         reader: &Reader,
@@ -75,7 +73,7 @@ impl SchemaSource {
         self.look_up(&mut state, reader, context).await
     }
 
-    /// The schema after a query with `failed` did not work. `None` if it is still the same.
+    /// The schema after a query with the schema `failed` has failed. `None` if it has not changed.
     pub(super) async fn get_after(
         &self,
         failed: &Arc<Schema>,
@@ -99,10 +97,10 @@ impl SchemaSource {
         let found = self.columns_and_dictionaries(reader, context).await;
         let (columns, dictionaries) = match (found, &state.known) {
             (Ok(found), _) => found,
-            // an upgrade is rarer than a server that is busy: what was true a minute ago will do
+            // A busy server is more likely than an upgrade, so the old schema is used on.
             (Err(error), Some((schema, _))) if !matches!(error, StoreError::Schema(_)) => {
                 let schema = Arc::clone(schema);
-                tracing::warn!(%error, "columns of the flow log not looked up again");
+                tracing::warn!(%error, "looking up the columns of the flow log failed; the known ones are used");
                 state.known = Some((Arc::clone(&schema), Instant::now()));
                 return Ok(schema);
             }
@@ -130,17 +128,17 @@ impl SchemaSource {
         reader.run::<Column<'_>, _>(context, &statement, &mut keep).await.map_err(|failure| failure.error)?;
         let table = format!("{}.{TABLE}", self.database);
         if present.is_empty() {
-            // a table that the user may not see looks the same
+            // A table that the user may not see gives no columns either.
             return Err(StoreError::Schema(format!("table {table}, or the right to read it")));
         }
-        // before any dictionary is touched: without its columns the table is of no use
+        // First of all the columns: without the required ones the dictionaries do not matter.
         Columns::new(&table, &present, &self.tag_database, &[])?;
         let dictionaries = self.dictionaries(reader, context).await?;
         let columns = Columns::new(&table, &present, &self.tag_database, &dictionaries)?;
         Ok((columns, dictionaries))
     }
 
-    /// The dictionaries that answer. All together are asked first, since mostly all do.
+    /// The dictionaries that can be read. All are asked for in one query first, since mostly all can.
     async fn dictionaries(
         &self,
         reader: &Reader,
@@ -170,7 +168,7 @@ impl SchemaSource {
         match reader.run::<String, _>(context, &statement, &mut |_: String| ()).await {
             Ok(_) => Ok(true),
             Err(failure) if failure.may_be_the_schema() => {
-                tracing::debug!(?dictionaries, error = %failure.error, "dictionary does not answer");
+                tracing::debug!(?dictionaries, error = %failure.error, "dictionary cannot be read");
                 Ok(false)
             }
             Err(Failure { error, .. }) => Err(error),
@@ -184,19 +182,19 @@ impl SchemaSource {
             return;
         }
         if missing.is_empty() {
-            tracing::info!(database = %self.tag_database, "all dictionaries of names answer");
+            tracing::info!(database = %self.tag_database, "all dictionaries of names can be read");
         } else {
             let names: Vec<&str> = missing.iter().map(|dictionary| dictionary.name()).collect();
             tracing::warn!(
                 database = %self.tag_database,
                 dictionaries = %names.join(", "),
-                "dictionaries missing or unreadable, their names stay empty"
+                "dictionaries missing or unreadable; the names that they hold stay empty"
             );
         }
         state.reported = missing;
     }
 
     fn quoted_table(&self) -> String {
-        format!("{}.{}", sql::identifier(&self.database), sql::identifier(TABLE))
+        format!("{}.{}", quoting::identifier(&self.database), quoting::identifier(TABLE))
     }
 }

@@ -1,15 +1,13 @@
-//! The text of the queries. Values are bound by the `clickhouse` crate, never written into the text here.
+//! The text of each query. Values are bound by the `clickhouse` crate, never written into the text here.
 
 use std::{fmt::Write as _, ops::RangeInclusive};
 
 use clickhouse::{Client, query::Query};
 
-use super::{
-    chunks::KeyLists,
-    columns::{Columns, Selected},
-};
+use super::{chunks::KeyLists, columns::Columns, expressions::Selected};
+use crate::flow::{L7Protocol, LogType};
 
-/// A query with its values, ready to be sent to any client.
+/// A query with its values, which any client can send.
 #[derive(Clone, Debug)]
 pub(super) struct Statement<'a> {
     text: String,
@@ -52,7 +50,7 @@ impl<'a> Statement<'a> {
         statement
     }
 
-    /// The rows that carry one of some trace ids, one more than `limit` to tell that there are more.
+    /// The rows that carry one of these trace ids: one more than `limit`, which tells that there are more.
     pub(super) fn by_trace_id(
         table: &str,
         columns: &Columns,
@@ -66,8 +64,8 @@ impl<'a> Statement<'a> {
         statement
     }
 
-    /// The rows that carry one of some keys, one more than `limit` to tell that there are more. A list
-    /// without keys is no term: ClickHouse has lost rows of an OR with constant terms.
+    /// The rows that carry one of these keys: one more than `limit`, which tells that there are more. An
+    /// empty list makes no term: ClickHouse has lost rows of an OR with constant terms.
     pub(super) fn by_association(
         table: &str,
         columns: &Columns,
@@ -82,20 +80,26 @@ impl<'a> Statement<'a> {
                 terms.push((format!("{column} IN "), value));
             }
         };
-        term(&columns.req_tcp_seq, Value::U32s(keys.req_tcp_seqs), keys.req_tcp_seqs.is_empty());
-        term(&columns.resp_tcp_seq, Value::U32s(keys.resp_tcp_seqs), keys.resp_tcp_seqs.is_empty());
+        let KeyLists {
+            req_tcp_seqs,
+            resp_tcp_seqs,
+            syscall_trace_ids,
+            x_request_ids,
+            dns_request_ids,
+            response_flow_ids,
+        } = *keys;
+        term(&columns.req_tcp_seq, Value::U32s(req_tcp_seqs), req_tcp_seqs.is_empty());
+        term(&columns.resp_tcp_seq, Value::U32s(resp_tcp_seqs), resp_tcp_seqs.is_empty());
         for column in &columns.syscall_ids {
-            term(column, Value::U64s(keys.syscall_trace_ids), keys.syscall_trace_ids.is_empty());
+            term(column, Value::U64s(syscall_trace_ids), syscall_trace_ids.is_empty());
         }
         for column in &columns.x_request_ids {
-            term(column, Value::Texts(keys.x_request_ids), keys.x_request_ids.is_empty());
+            term(column, Value::Texts(x_request_ids), x_request_ids.is_empty());
         }
-        let dns =
-            format!("{} = {} AND {}", columns.l7_protocol, crate::flow::L7Protocol::DNS, columns.request_id);
-        term(&dns, Value::U64s(keys.dns_request_ids), keys.dns_request_ids.is_empty());
-        let response =
-            format!("{} = {} AND {}", columns.r#type, crate::flow::LogType::RESPONSE, columns.flow_id);
-        term(&response, Value::U64s(keys.response_flow_ids), keys.response_flow_ids.is_empty());
+        let dns = format!("{} = {} AND {}", columns.l7_protocol, L7Protocol::DNS, columns.request_id);
+        term(&dns, Value::U64s(dns_request_ids), dns_request_ids.is_empty());
+        let response = format!("{} = {} AND {}", columns.r#type, LogType::RESPONSE, columns.flow_id);
+        term(&response, Value::U64s(response_flow_ids), response_flow_ids.is_empty());
 
         statement.push(" AND (");
         for (number, (column, value)) in terms.into_iter().enumerate() {
@@ -106,7 +110,7 @@ impl<'a> Statement<'a> {
         statement
     }
 
-    /// The rows with some ids, in full, each id once.
+    /// The rows with these ids, in full, each id once.
     pub(super) fn by_id(
         table: &str,
         columns: &Columns,
@@ -127,7 +131,7 @@ impl<'a> Statement<'a> {
         }
         let _ = write!(text, " FROM {table} WHERE ");
         let mut statement = Self { text, values: Vec::new() };
-        // epoch numbers, because the column has a time zone of the deployment's choice
+        // Numbers since the epoch, because the time zone of the column differs between deployments.
         statement.push(time).push(" >= toDateTime(").value(Value::Second(*seconds.start()));
         statement.push(") AND ").push(time).push(" <= toDateTime(").value(Value::Second(*seconds.end()));
         statement.push(")");
@@ -174,42 +178,5 @@ impl<'a> Statement<'a> {
             Value::U32s(numbers) => query.bind(numbers),
             Value::U64s(numbers) => query.bind(numbers),
         })
-    }
-}
-
-/// A quoted name.
-pub(super) fn identifier(name: &str) -> String {
-    quoted(name, '`')
-}
-
-/// A quoted text, for names in places where no value can be bound.
-pub(super) fn literal(text: &str) -> String {
-    quoted(text, '\'')
-}
-
-/// Doubles question marks, which would else ask for a value.
-fn quoted(text: &str, quote: char) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push(quote);
-    for c in text.chars() {
-        match c {
-            '\\' | '`' | '\'' => quoted.push('\\'),
-            '?' => quoted.push('?'),
-            _ => {}
-        }
-        quoted.push(c);
-    }
-    quoted.push(quote);
-    quoted
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_cannot_leave_their_quotes() {
-        assert_eq!(identifier("flow`log"), "`flow\\`log`");
-        assert_eq!(literal("a'b\\c?"), "'a\\'b\\\\c??'");
     }
 }

@@ -48,8 +48,12 @@ func check(ctx context.Context, client *tracecompletion.Client, c *cases.Case) e
 
 // checkAnswer compares what the client has in hand, printed with every field that the contract knows.
 func checkAnswer(answer *v1.CompleteTraceResponse, c *cases.Case) error {
-	if unknown, err := unknownFields(answer); err != nil || unknown > 0 {
-		return fmt.Errorf("the answer has %d bytes that the client does not know (%v)", unknown, err)
+	unknown, err := unknownFields(answer)
+	if err != nil {
+		return err
+	}
+	if unknown > 0 {
+		return fmt.Errorf("the answer has %d bytes that the client does not know", unknown)
 	}
 	wanted, err := c.Wanted()
 	if err != nil {
@@ -84,7 +88,7 @@ func unknownFields(answer proto.Message) (count int, err error) {
 func checkError(err error, want *cases.Error) error {
 	var fault *tracecompletion.Error
 	if !errors.As(err, &fault) {
-		return fmt.Errorf("%T (%v), want a typed error: %s", err, err, want.Code)
+		return fmt.Errorf("%T (%v), want a typed error: %s", err, err, want.Code) //nolint:errorlint // it may be nil
 	}
 	reason, known := v1.ErrorReason_value[want.Reason]
 	if !known {

@@ -131,7 +131,7 @@ func TestErrorsAreCompared(t *testing.T) {
 		{"no request id", `{"request_id": "8"}`, `{}`, want, "names no request"},
 		{"more metadata", `"8"`, `"8", "x": "y"`, want, "metadata.x: missing"},
 		{"another code", "", "", otherwise(func(e *cases.Error) { e.Code = codes.NotFound }), "gateway: HTTP 400, want 404"},
-		{"another code of this status", "", "", otherwise(func(e *cases.Error) { e.Code = codes.OutOfRange }), "code: 3, want 11"},
+		{"a code of this status", "", "", otherwise(func(e *cases.Error) { e.Code = codes.OutOfRange }), "code: 3, want 11"},
 		{"another status", "", "", otherwise(func(e *cases.Error) { e.HTTP = 413 }), "REST: HTTP 400, want 413"},
 		{"another reason", "", "", otherwise(func(e *cases.Error) { e.Reason = "R" }), `want "R"`},
 		{"other violations", "", "", otherwise(func(e *cases.Error) { e.Violations = nil }), "violations"},

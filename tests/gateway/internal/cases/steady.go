@@ -9,8 +9,9 @@ func Steady(answer any) any {
 	rounds, _ := inside(answer, "DATA", "explanation", "search").([]any)
 	for _, round := range rounds {
 		for _, key := range []string{"elapsed_us", "read_rows"} {
-			if _, isNumber := inside(round, key).(json.Number); isNumber {
-				round.(map[string]any)[key] = json.Number("0")
+			object, _ := round.(map[string]any)
+			if _, isNumber := object[key].(json.Number); isNumber {
+				object[key] = json.Number("0")
 			}
 		}
 	}
