@@ -50,6 +50,7 @@ fn once(arguments: &[String]) {
     let size = arguments.get(1).and_then(|size| size.parse().ok());
     let (Some(shape), Some(size)) = (shape, size) else {
         eprintln!("usage: --once {SHAPES:?} SPANS [--explain]");
+        #[expect(clippy::disallowed_methods, reason = "nothing is open yet")]
         std::process::exit(2);
     };
     let World { rows, mut texts, mut request } = world(shape, size);

@@ -86,7 +86,8 @@ impl Server {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
         let mut child = program(&arguments).env("TRACE_COMPLETION_LOG_FORMAT", "json").spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        let (lines, log) = mpsc::channel();
+        // Far more lines than a test makes it say.
+        let (lines, log) = mpsc::sync_channel(10_000);
         thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
         let mut server = Server { child, address: String::new(), log };
         let line = server.until("\"message\":\"listening\"");

@@ -36,7 +36,11 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(10));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a process of another parent tells nobody that it ends"
+        )]
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -176,7 +180,7 @@ fn a_clickhouse_that_dies_ends_the_program() {
             .map(Ended)
             .unwrap();
         // What is said at both outputs, as it comes.
-        let (lines, said) = mpsc::channel();
+        let (lines, said) = mpsc::sync_channel(10_000);
         let outputs: [Box<dyn Read + Send>; 2] =
             [Box::new(program.0.stdout.take().unwrap()), Box::new(program.0.stderr.take().unwrap())];
         for output in outputs {

@@ -137,6 +137,10 @@ async fn shutdown() {
     tokio::spawn(async {
         if signal().await.is_ok() {
             warn!("a second signal, ending at once");
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "who asks twice does not wait for what is to be dropped"
+            )]
             process::exit(1);
         }
     });

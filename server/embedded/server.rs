@@ -204,6 +204,10 @@ impl EmbeddedClickHouse {
                 let (words, logs) = (self.last_words(), self.keep_logs_unless(temporary));
                 return Err(EmbeddedError::NotReady { words, logs });
             }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the caller blocks, and a child that becomes ready tells nobody"
+            )]
             thread::sleep(POLL);
         }
     }
@@ -233,6 +237,10 @@ impl EmbeddedClickHouse {
         drop(self.child.stdin.take());
         let deadline = Instant::now() + STOP_GRACE;
         while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the caller blocks, and the end of a child tells nobody"
+            )]
             thread::sleep(POLL);
         }
         let _ = self.child.kill();

@@ -47,7 +47,7 @@ pub(crate) async fn pass(time: Duration) {
 /// Stops the clock while the future runs: no time limit of the server ends, however slow this machine is.
 pub(crate) async fn without_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::pause();
-    let (ended, end) = std::sync::mpsc::channel::<()>();
+    let (ended, end) = std::sync::mpsc::sync_channel::<()>(0);
     // While a thread blocks, a paused clock is not put forward. After the patience it is, and timeouts end.
     let hold = tokio::task::spawn_blocking(move || end.recv_timeout(PATIENCE));
     let result = future.await;

@@ -11,6 +11,7 @@ use std::{
 use tree::Tree;
 
 mod absent;
+mod habits;
 mod ids;
 mod lists;
 mod load;
