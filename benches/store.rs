@@ -65,11 +65,7 @@ async fn measure(clickhouse: &EmbeddedClickHouse, background: u64) {
             explain: false,
             app_spans: world.app_spans.clone(),
         };
-        let context = ReadContext {
-            request_id: "bench".to_owned(),
-            limit_rows: tracing.l7_tracing_limit,
-            deadline: None,
-        };
+        let context = ReadContext::new("bench", tracing.l7_tracing_limit);
         let mut best = f64::MAX;
         let mut line = String::new();
         for _ in 0..5 {

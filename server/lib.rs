@@ -1,66 +1,28 @@
 //! Trace Completion: an APM sends a few application spans of one trace, and gets them back with the
 //! system and network spans that DeepFlow recorded around them, as one call tree.
 //!
-//! Most users run the program and call it over gRPC or REST. This library gives the same answers inside of a
-//! Rust program. Here the client span of an APM is completed with what eBPF saw of the call in two processes:
+//! Most users run the program and call it over gRPC or REST. This library gives the same answers inside a Rust
+//! program. Here the client span of an APM is completed with what eBPF saw of the call in the client's process:
 //!
 //! ```
-//! use trace_completion::{
-//!     completion,
-//!     config::Tracing,
-//!     flow::{AppSpan, CompletionRequest, LogType, SignalSource, SpanKind},
-//!     flow_log::{MemoryStore, StoredRow},
-//!     store::ReadContext,
-//! };
+//! use trace_completion::{completion, config::Tracing, flow::*, flow_log::*, store::ReadContext};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let seen = |counter: u64, point: &str, start_time, end_time| StoredRow {
-//!     _id: 100 << 32 | counter, // the second in which the row ends, and a number in it
-//!     time: 100,
-//!     start_time, // in µs, like all times of rows and spans
-//!     end_time,
-//!     observation_point: point.to_owned(),
-//!     signal_source: SignalSource::EBPF.0,
-//!     r#type: LogType::SESSION.0, // a request with its response
-//!     req_tcp_seq: 17, // the same wherever the exchange is seen
-//!     resp_tcp_seq: 4711,
-//!     trace_id: "trace".to_owned(), // from the header that the client sent
-//!     span_id: "span".to_owned(),
-//!     ..StoredRow::default()
-//! };
-//! let client_process = seen(1, "c-p", 100_100_000, 100_800_000);
-//! let server_process = seen(2, "s-p", 100_200_000, 100_700_000);
-//! let store = MemoryStore::new(vec![server_process, client_process]);
+//! // A row at the client process (`c-p`). The upper half of its id is the second in which it ends.
+//! let ids = StoredRow { trace_id: "trace".into(), span_id: "span".into(), ..StoredRow::default() };
+//! let place = StoredRow { _id: 100 << 32, time: 100, observation_point: "c-p".into(), ..ids };
+//! let row = StoredRow { signal_source: 3, start_time: 100_100_000, end_time: 100_800_000, ..place };
+//! let ids = AppSpan { trace_id: "trace".into(), span_id: "span".into(), ..AppSpan::default() };
+//! let span = AppSpan { start_time_us: 100_000_000, end_time_us: 100_900_000, ..ids };
+//! let (store, tracing) = (MemoryStore::new(vec![row]), Tracing::default());
 //!
-//! let tracing = Tracing::default();
-//! let request = CompletionRequest {
-//!     app_spans: vec![AppSpan {
-//!         trace_id: "trace".to_owned(),
-//!         span_id: "span".to_owned(),
-//!         span_kind: SpanKind::Client,
-//!         start_time_us: 100_000_000,
-//!         end_time_us: 100_900_000,
-//!         ..AppSpan::default()
-//!     }],
-//!     max_iteration: tracing.max_iteration,
-//!     network_delay_us: tracing.network_delay_us,
-//!     host_clock_offset_us: tracing.host_clock_offset_us,
-//!     explain: false,
-//! };
-//! let context = ReadContext { request_id: "1".to_owned(), limit_rows: 1000, deadline: None };
+//! let (request, context) = (tracing.request(vec![span]), ReadContext::new("example", 1000));
+//! let trace = completion::complete(&store, &tracing, &request, &context).await?.completed;
 //!
-//! let completion = completion::complete(&store, &tracing, &request, &context).await?;
-//!
-//! let tree: Vec<(&str, Option<u32>)> = completion
-//!     .completed
-//!     .spans
-//!     .iter()
-//!     .map(|span| (completion.texts.get(span.row.key.tap_side), span.parent))
-//!     .collect();
-//! // Each span with the position of its parent: the client process is below the APM's span, the server process
-//! // below the client process.
-//! assert_eq!(tree, [("c-app", None), ("c-p", Some(0)), ("s-p", Some(1))]);
+//! // The first span is that of the APM; the row of the client process stands below it.
+//! assert_eq!(trace.spans.len(), 2);
+//! assert_eq!((trace.spans[0].parent, trace.spans[1].parent), (None, Some(0)));
 //! # Ok(())
 //! # }
 //! ```

@@ -36,8 +36,7 @@ struct Outcome {
 fn answer_of(case: &Value, tracing: &Tracing) -> Value {
     let request = cases::request(case, tracing);
     let store = MemoryStore::new(cases::rows(case));
-    let context =
-        ReadContext { request_id: "test".to_owned(), limit_rows: tracing.l7_tracing_limit, deadline: None };
+    let context = ReadContext::new("test", tracing.l7_tracing_limit);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let completion = runtime.block_on(completion::complete(&store, tracing, &request, &context)).unwrap();
     serde_json::to_value(answer::response(&completion, "")).unwrap()

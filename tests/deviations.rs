@@ -380,7 +380,7 @@ async fn b16_rows_that_are_gone_leave_the_callers_spans() {
         explain: false,
         app_spans,
     };
-    let context = ReadContext { request_id: "test".to_owned(), limit_rows: 1000, deadline: None };
+    let context = ReadContext::new("test", 1000);
     let store = Forgetful(MemoryStore::new(rows));
     let answer =
         answer::response(&completion::complete(&store, &tracing, &request, &context).await.unwrap(), "");

@@ -75,8 +75,7 @@ fn recorded(path: &Path) -> Recorded {
         span.name = oracle::compare::request_span_name(position);
     }
     let store = Remembering { store: MemoryStore::new(cases::rows(&case)), fetched: Mutex::default() };
-    let context =
-        ReadContext { request_id: "test".to_owned(), limit_rows: tracing.l7_tracing_limit, deadline: None };
+    let context = ReadContext::new("test", tracing.l7_tracing_limit);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(async {
         let completion = completion::complete(&store, &tracing, &request, &context).await.unwrap();

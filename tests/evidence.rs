@@ -23,8 +23,7 @@ fn confidence(rows: &[StoredRow], spans: &[AppSpan]) -> Vec<(String, String)> {
         explain: true,
         app_spans: spans.to_vec(),
     };
-    let context =
-        ReadContext { request_id: "test".to_owned(), limit_rows: tracing.l7_tracing_limit, deadline: None };
+    let context = ReadContext::new("test", tracing.l7_tracing_limit);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store = MemoryStore::new(rows.to_vec());
     let done = runtime.block_on(completion::complete(&store, &tracing, &request, &context)).unwrap();

@@ -116,8 +116,7 @@ fn answer_in_memory(case: &Value) -> Value {
 /// The body of the answer to the question of a case, from a store.
 fn answer_bytes(case: &Value, tracing: &Tracing, store: &impl FlowStore) -> Vec<u8> {
     let request = cases::request(case, tracing);
-    let context =
-        ReadContext { request_id: "test".to_owned(), limit_rows: tracing.l7_tracing_limit, deadline: None };
+    let context = ReadContext::new("test", tracing.l7_tracing_limit);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let completion = runtime.block_on(completion::complete(store, tracing, &request, &context)).unwrap();
     let region = case["config"]["region_name"].as_str().unwrap_or("");

@@ -67,8 +67,7 @@ fn run(world: &World, tracing: &Tracing) -> (Completed, Texts) {
 /// Through the search, too.
 fn search_and_run(world: &World, tracing: &Tracing) -> Completion {
     let store = MemoryStore::new(world.rows.clone());
-    let context =
-        ReadContext { request_id: "test".to_owned(), limit_rows: tracing.l7_tracing_limit, deadline: None };
+    let context = ReadContext::new("test", tracing.l7_tracing_limit);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(completion::complete(&store, tracing, &world.request, &context)).unwrap()
 }

@@ -243,8 +243,7 @@ async fn every_known_trace_can_be_recorded_and_redacted() {
         let tracing = worlds::tracing(&world);
         let request = worlds::request(&world, &tracing);
         let store = MemoryStore::new(worlds::rows(&world));
-        let context =
-            ReadContext { request_id: "test".into(), limit_rows: tracing.l7_tracing_limit, deadline: None };
+        let context = ReadContext::new("test", tracing.l7_tracing_limit);
         let recorded = replay::record(store, &tracing, "region", &request, &context).await;
         let (_, case) = recorded.unwrap_or_else(|error| panic!("{name}: {error}"));
         let text = case.text(LIMIT).unwrap();
@@ -414,7 +413,7 @@ impl FlowStore for Failing {
 async fn a_failure_is_recorded_too() {
     let case = Case::read(&case("demo-shop.json"), LIMIT).unwrap();
     let store = || Failing { inner: ReplayStore::new(case.clone().into()).unwrap(), left: 2.into() };
-    let context = ReadContext { request_id: "test".into(), limit_rows: 1000, deadline: None };
+    let context = ReadContext::new("test", 1000);
     let Case { tracing, request, .. } = &case;
     let (answer, case) = replay::record(store(), tracing, "here", request, &context).await.unwrap();
     assert_eq!(answer.opt_status, "PARTIAL_RESULT");

@@ -141,7 +141,7 @@ impl Demo {
 async fn fill(world: &World, settings: &StoreSettings) -> Result<String, Failure> {
     let rows = &world.rows;
     let ids: Vec<RowId> = rows.iter().map(|row| RowId(row._id)).collect();
-    let context = ReadContext { request_id: "demo".to_owned(), limit_rows: u32::MAX, deadline: None };
+    let context = ReadContext::new("demo", u32::MAX);
     let there = ClickHouseStore::new(settings)
         .map_err(Failure::usage)?
         .fetch(&context, &ids, &mut Texts::new())

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::check::{Range, Ranges, range};
+use crate::flow::{AppSpan, CompletionRequest};
 
 /// Largest time tolerance of the configuration and of a request, in µs, about 126 years. A larger one would
 /// change no answer, and with this one no sum of times and tolerances overflows.
@@ -69,6 +70,17 @@ impl Tracing {
             source != TracingSource::Dns
         } else {
             self.tracing_source.contains(&source)
+        }
+    }
+
+    /// A question about these spans that leaves everything else to the configuration.
+    pub fn request(&self, app_spans: Vec<AppSpan>) -> CompletionRequest {
+        CompletionRequest {
+            max_iteration: self.max_iteration,
+            network_delay_us: self.network_delay_us,
+            host_clock_offset_us: self.host_clock_offset_us,
+            explain: false,
+            app_spans,
         }
     }
 

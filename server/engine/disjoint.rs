@@ -51,20 +51,23 @@ pub(super) fn roots<I: Id>(
     parent: impl Fn(I) -> Option<I>,
     of_ring: impl Fn(&[I]) -> I,
 ) -> IndexVec<I, I> {
-    let mut roots: IndexVec<I, Option<I>> = IndexVec::filled(None, len);
-    let mut is_on_path: IndexVec<I, bool> = IndexVec::filled(false, len);
+    // One vector for all, since this runs over every node: a root, or one of these.
+    let unknown = I::of(u32::MAX as usize);
+    let on_path = I::of(u32::MAX as usize - 1);
+    let mut roots: IndexVec<I, I> = IndexVec::filled(unknown, len);
     let mut path = Vec::new();
     for start in roots.ids() {
         let mut at = start;
         let root = loop {
-            if let Some(known) = roots[at] {
-                break known;
-            }
-            if is_on_path[at] {
-                let first = path.iter().position(|&on_path| on_path == at).unwrap_or(0);
+            let known = roots[at];
+            if known == on_path {
+                let first = path.iter().position(|&other| other == at).unwrap_or(0);
                 break of_ring(&path[first..]);
             }
-            is_on_path[at] = true;
+            if known != unknown {
+                break known;
+            }
+            roots[at] = on_path;
             path.push(at);
             match parent(at) {
                 Some(next) => at = next,
@@ -72,10 +75,10 @@ pub(super) fn roots<I: Id>(
             }
         };
         for at in path.drain(..) {
-            roots[at] = Some(root);
+            roots[at] = root;
         }
     }
-    roots.numbered().map(|(at, root)| root.unwrap_or(at)).collect()
+    roots
 }
 
 #[cfg(test)]

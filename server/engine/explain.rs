@@ -23,7 +23,7 @@ const MAX_VALUE_CHARACTERS: usize = 64;
 
 /// What is explained.
 pub(super) struct Facts<'a> {
-    pub(super) flows: &'a Flows,
+    pub(super) flows: Flows<'a>,
     pub(super) forest: &'a Forest,
     pub(super) networks: &'a Networks,
     pub(super) texts: &'a Texts,

@@ -3,7 +3,7 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use super::index::{IndexVec, NodeId};
+use super::index::{IndexSlice, NodeId};
 use crate::{
     config::AppSpanDuplicates,
     flow::{
@@ -28,7 +28,7 @@ pub(super) struct Flow {
 }
 
 /// All flows, in the order of their start.
-pub(super) type Flows = IndexVec<NodeId, Flow>;
+pub(super) type Flows<'a> = IndexSlice<'a, NodeId, Flow>;
 
 /// What a flow is in the tree (R-NODE-1).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

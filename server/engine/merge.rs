@@ -7,15 +7,18 @@
 use rustc_hash::FxHashMap;
 
 use super::{
-    flows::{Flow, Flows},
-    index::{Id, NodeId},
+    flows::Flow,
+    index::{Id, IndexVec, NodeId},
 };
 use crate::flow::{AgentId, FlowRow, KeyRow, L7Protocol, LogType, Side, Text, Texts};
 
 /// Merges the flows, in order (R-MERGE-1).
-pub(super) fn merge(rows: Vec<Flow>, texts: &Texts) -> Flows {
-    let mut merger =
-        Merger { flows: Flows::new(), streams: FxHashMap::default(), async_requests: FxHashMap::default() };
+pub(super) fn merge(rows: Vec<Flow>, texts: &Texts) -> IndexVec<NodeId, Flow> {
+    let mut merger = Merger {
+        flows: IndexVec::with_capacity(rows.len()),
+        streams: FxHashMap::default(),
+        async_requests: FxHashMap::default(),
+    };
     for flow in rows {
         merger.add(flow, texts);
     }
@@ -29,7 +32,7 @@ type StreamKey = (AgentId, u64, Option<u64>);
 type AsyncKey = (L7Protocol, Text, Text, Text);
 
 struct Merger {
-    flows: Flows,
+    flows: IndexVec<NodeId, Flow>,
     streams: FxHashMap<StreamKey, Stream>,
     async_requests: FxHashMap<AsyncKey, Vec<NodeId>>,
 }

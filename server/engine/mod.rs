@@ -84,11 +84,12 @@ pub fn complete(
     };
     let is_original = tracing.compatibility == Compatibility::Original;
     let rows = flows::collect(rows, request, tracing.app_span_duplicates, texts);
-    let flows = merge::merge(rows, texts);
-    let relations = Relations::new(&flows, tolerance, tracing.follows(TracingSource::Dns));
+    let merged = merge::merge(rows, texts);
+    let flows = merged.as_slice();
+    let relations = Relations::new(flows, tolerance, tracing.follows(TracingSource::Dns));
     let mut resources = IndexVec::filled(Resource::default(), flows.len());
-    let networks = network_set::build(&flows, &relations, &mut resources, texts);
-    let tree = Tree::new(&flows, ClockObserver::new(texts.intern("0"), is_original));
+    let networks = network_set::build(flows, &relations, &mut resources, texts);
+    let tree = Tree::new(flows, ClockObserver::new(texts.intern("0"), is_original));
     let material = Material { relations: &relations, networks, resources, tree, tolerance };
 
     let assembled = match tracing.compatibility {
@@ -103,14 +104,14 @@ pub fn complete(
         shown[member] = true;
     }
     let roots = prune::roots(&grown.parents);
-    let entry = prune::entry_node(&flows, request);
-    let keep = prune::keep(&flows, &roots, &shown, entry, request.host_clock_offset_us, !is_original);
+    let entry = prune::entry_node(flows, request);
+    let keep = prune::keep(flows, &roots, &shown, entry, request.host_clock_offset_us, !is_original);
     let forest = Forest { grown, keep, hosts };
     let limit = tracing.max_related_ids as usize;
-    let plan = output::plan(&flows, &forest, &networks, &relations, limit, texts);
+    let plan = output::plan(flows, &forest, &networks, &relations, limit, texts);
     let explanation = request.explain.then(|| {
-        let facts = explain::Facts { flows: &flows, forest: &forest, networks: &networks, texts };
+        let facts = explain::Facts { flows, forest: &forest, networks: &networks, texts };
         explain::explain(&facts, &relations, &plan, &roots, &shown)
     });
-    Completed { explanation, ..plan.carry_out(flows, &resources) }
+    Completed { explanation, ..plan.carry_out(merged, &resources) }
 }

@@ -38,7 +38,7 @@ impl NetworkSet {
 /// Builds the sets (R-NET-1, R-NET-2, R-NET-3, R-NET-4), and tells each network span its service. The
 /// captures are not in path order yet.
 pub(super) fn build(
-    flows: &Flows,
+    flows: Flows<'_>,
     relations: &Relations<'_>,
     resources: &mut IndexVec<NodeId, Resource>,
     texts: &Texts,
@@ -78,7 +78,7 @@ pub(super) fn build(
 
 /// R-NET-1: the order in which flows start a set: sessions, then responses, then requests; of each kind
 /// network spans, then server process spans, then client process spans.
-fn seeds(flows: &Flows) -> Vec<NodeId> {
+fn seeds(flows: Flows<'_>) -> Vec<NodeId> {
     let place = |flow: &Flow| match flow.class() {
         Class::Network => Some(0),
         Class::System if flow.point == ObservationPoint::ServerProcess => Some(1),

@@ -43,7 +43,7 @@ pub(super) struct Plan {
 
 /// Plans the answer. R-ID-3: a span is told its parent by the parent's id.
 pub(super) fn plan(
-    flows: &Flows,
+    flows: Flows<'_>,
     forest: &Forest,
     networks: &Networks,
     relations: &Relations<'_>,
@@ -99,7 +99,11 @@ pub(super) fn plan(
 
 impl Plan {
     /// Moves the rows into the answer.
-    pub(super) fn carry_out(self, flows: Flows, resources: &IndexVec<NodeId, Resource>) -> Completed {
+    pub(super) fn carry_out(
+        self,
+        flows: IndexVec<NodeId, Flow>,
+        resources: &IndexVec<NodeId, Resource>,
+    ) -> Completed {
         let mut flows: IndexVec<NodeId, Option<Flow>> = flows.into_iter().map(Some).collect();
         let parts =
             self.order.into_iter().zip(self.parents).zip(self.ids).zip(self.related).zip(self.corrections);
@@ -131,7 +135,7 @@ impl Plan {
 }
 
 /// R-TREE-1: depth-first, roots and siblings by start time, then longest first, then by index.
-fn walk(flows: &Flows, forest: &Forest) -> Vec<NodeId> {
+fn walk(flows: Flows<'_>, forest: &Forest) -> Vec<NodeId> {
     let mut by_time: Vec<NodeId> = flows.ids().filter(|&node| forest.keep[node]).collect();
     by_time.sort_by_key(|&node| {
         let key = flows[node].key();
@@ -162,9 +166,9 @@ fn walk(flows: &Flows, forest: &Forest) -> Vec<NodeId> {
 }
 
 /// R-NODE-7: the agent that knows an instance, by the instance's name.
-fn agents_by_instance_name(flows: &Flows) -> FxHashMap<Text, AgentId> {
+fn agents_by_instance_name(flows: Flows<'_>) -> FxHashMap<Text, AgentId> {
     let mut agents = FxHashMap::default();
-    for flow in flows {
+    for flow in flows.iter() {
         let knows = matches!(flow.class(), Class::System | Class::Network)
             && flow.instance() != Instance::Name(Text::EMPTY);
         if knows {
@@ -178,7 +182,7 @@ fn agents_by_instance_name(flows: &Flows) -> FxHashMap<Text, AgentId> {
 const REAL_SPAN_ID_CHARACTERS: usize = 16;
 
 /// R-ID-2, with ids that are unique: of application spans with one span id only the first bears it.
-fn ids(flows: &Flows, order: &[NodeId], networks: &Networks, texts: &Texts) -> Vec<String> {
+fn ids(flows: Flows<'_>, order: &[NodeId], networks: &Networks, texts: &Texts) -> Vec<String> {
     let mut network_span_id: FxHashMap<NodeId, Text> = FxHashMap::default();
     for set in networks {
         network_span_id.extend(set.members.iter().map(|&member| (member, set.span_id)));

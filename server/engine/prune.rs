@@ -10,7 +10,7 @@ use super::{
 use crate::flow::{CompletionRequest, Text};
 
 /// R-ENTRY-1: the node of the first request span with a trace id, else of the last one.
-pub(super) fn entry_node(flows: &Flows, request: &CompletionRequest) -> Option<NodeId> {
+pub(super) fn entry_node(flows: Flows<'_>, request: &CompletionRequest) -> Option<NodeId> {
     let spans = &request.app_spans;
     let first = spans.iter().position(|span| !span.trace_id.is_empty());
     let position = first.or(spans.len().checked_sub(1))? as u32;
@@ -32,7 +32,7 @@ struct Tree {
 /// R-PRUNE-1, R-PRUNE-2, R-PRUNE-3, R-PRUNE-4: whether each node stays. `entry` is the node of the entry
 /// application span. With `keep_requests` a tree with a request span in it always stays (D-8).
 pub(super) fn keep(
-    flows: &Flows,
+    flows: Flows<'_>,
     roots: &IndexVec<NodeId, NodeId>,
     shown: &IndexVec<NodeId, bool>,
     entry: Option<NodeId>,

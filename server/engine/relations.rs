@@ -75,7 +75,7 @@ impl<const N: usize> Iterator for Merged<'_, N> {
 
 /// The relations of all flows.
 pub(super) struct Relations<'a> {
-    flows: &'a Flows,
+    flows: Flows<'a>,
     tolerance: Tolerance,
     follow_dns: bool,
     by_req_seq: Files<u32>,
@@ -126,7 +126,7 @@ impl Seen {
 }
 
 impl<'a> Relations<'a> {
-    pub(super) fn new(flows: &'a Flows, tolerance: Tolerance, follow_dns: bool) -> Self {
+    pub(super) fn new(flows: Flows<'a>, tolerance: Tolerance, follow_dns: bool) -> Self {
         let numbered = || flows.numbered().map(|(node, flow)| (flow.key(), node));
         let texts_of = |value: fn(&crate::flow::KeyRow) -> Text| {
             Files::new(numbered().map(move |(key, i)| (value(key), i)).filter(|(text, _)| !text.is_empty()))

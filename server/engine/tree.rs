@@ -19,7 +19,7 @@ pub(super) struct Grown {
 
 /// The parents of all nodes.
 pub(super) struct Tree<'a> {
-    pub(super) flows: &'a Flows,
+    pub(super) flows: Flows<'a>,
     parents: IndexVec<NodeId, Option<NodeId>>,
     rules: IndexVec<NodeId, Option<Rule>>,
     child_counts: IndexVec<NodeId, u32>,
@@ -28,7 +28,7 @@ pub(super) struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     /// No links yet.
-    pub(super) fn new(flows: &'a Flows, clock: ClockObserver) -> Self {
+    pub(super) fn new(flows: Flows<'a>, clock: ClockObserver) -> Self {
         Tree {
             flows,
             parents: IndexVec::filled(None, flows.len()),
@@ -39,7 +39,7 @@ impl<'a> Tree<'a> {
     }
 
     pub(super) fn flow(&self, node: NodeId) -> &'a Flow {
-        &self.flows[node]
+        self.flows.at(node)
     }
 
     pub(super) fn parent(&self, node: NodeId) -> Option<NodeId> {

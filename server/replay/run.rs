@@ -88,11 +88,7 @@ pub async fn replay(case: &Case, explain: bool) -> Result<Replayed, RecordError>
 async fn run(case: &Case, explain: bool) -> Result<(CompleteTraceResponse, Vec<String>), RecordError> {
     let mut request = case.request.clone();
     request.explain |= explain;
-    let context = ReadContext {
-        request_id: "replay".to_owned(),
-        limit_rows: case.tracing.l7_tracing_limit,
-        deadline: None,
-    };
+    let context = ReadContext::new("replay", case.tracing.l7_tracing_limit);
     let store = ReplayStore::new(Arc::new(case.clone()))?;
     let completion = completion::complete(&store, &case.tracing, &request, &context).await?;
     Ok((answer::response(&completion, &case.region), store.remarks()))

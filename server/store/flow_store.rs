@@ -42,6 +42,13 @@ pub struct ReadContext {
     pub deadline: Option<tokio::time::Instant>,
 }
 
+impl ReadContext {
+    /// A context without a deadline, for a completion that nobody waits for.
+    pub fn new(request_id: impl Into<String>, limit_rows: u32) -> Self {
+        ReadContext { request_id: request_id.into(), limit_rows, deadline: None }
+    }
+}
+
 /// Rows, and what they cost.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Page<T> {

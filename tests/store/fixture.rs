@@ -150,7 +150,7 @@ pub(crate) fn password(text: &str) -> trace_completion::config::Password {
 pub(crate) fn context(limit_rows: u32) -> ReadContext {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let request_id = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    ReadContext { request_id, limit_rows, deadline: None }
+    ReadContext::new(request_id, limit_rows)
 }
 
 pub(crate) fn entry(trace_id: &str) -> Question {

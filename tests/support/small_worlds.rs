@@ -99,8 +99,7 @@ pub fn complete(rows: &[StoredRow], app_spans: &[AppSpan], tracing: &Tracing) ->
         explain: false,
         app_spans: app_spans.to_vec(),
     };
-    let context =
-        ReadContext { request_id: "test".to_owned(), limit_rows: tracing.l7_tracing_limit, deadline: None };
+    let context = ReadContext::new("test", tracing.l7_tracing_limit);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime
         .block_on(completion::complete(&MemoryStore::new(rows.to_vec()), tracing, &request, &context))

@@ -30,7 +30,7 @@ const MAX_EQUALS: usize = 64;
 
 impl AppTree {
     /// `called` are the span ids that calls carry.
-    pub(super) fn of(flows: &Flows, called: FxHashSet<Text>) -> Self {
+    pub(super) fn of(flows: Flows<'_>, called: FxHashSet<Text>) -> Self {
         let nodes: Vec<NodeId> =
             flows.numbered().filter(|(_, flow)| flow.is_app()).map(|(node, _)| node).collect();
         let mut by_span_id: FxHashMap<Text, Vec<NodeId>> = FxHashMap::default();
@@ -64,7 +64,7 @@ impl AppTree {
 
     /// The application span with this id in the trace of `other`; never `other` itself. Of several, a span of
     /// the request comes before a stored one, then one that covers `other`, then the first.
-    pub(super) fn with_span_id(&self, span_id: Text, other: NodeId, flows: &Flows) -> Option<NodeId> {
+    pub(super) fn with_span_id(&self, span_id: Text, other: NodeId, flows: Flows<'_>) -> Option<NodeId> {
         if span_id.is_empty() {
             return None;
         }
@@ -86,7 +86,7 @@ impl AppTree {
     }
 
     /// The parent, if it is a span of the same process.
-    pub(super) fn local_parent(&self, node: NodeId, flows: &Flows) -> Option<NodeId> {
+    pub(super) fn local_parent(&self, node: NodeId, flows: Flows<'_>) -> Option<NodeId> {
         self.parent(node).filter(|&parent| {
             let (parent, node) = (&flows[parent], &flows[node]);
             // If a call carries the id of a server span's parent, that parent made the call, and the server

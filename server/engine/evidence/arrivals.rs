@@ -14,8 +14,8 @@ use crate::{
 
 /// Exchanges, filed by where they arrive and what they carry. Each file is in the order in which tails start.
 pub(super) struct Arrivals<'a> {
-    flows: &'a Flows,
-    exchanges: &'a Exchanges,
+    flows: Flows<'a>,
+    exchanges: Exchanges<'a>,
     by_span_id: Files<Text>,
     by_x_request_id: Files<Text>,
     by_end_and_span_id: Files<(End, Text)>,
@@ -26,7 +26,7 @@ pub(super) struct Arrivals<'a> {
 type Files<K> = FxHashMap<K, ByStart<ExchangeId>>;
 
 impl<'a> Arrivals<'a> {
-    pub(super) fn of(flows: &'a Flows, exchanges: &'a Exchanges) -> Self {
+    pub(super) fn of(flows: Flows<'a>, exchanges: Exchanges<'a>) -> Self {
         let mut arrivals = Arrivals {
             flows,
             exchanges,

@@ -3,7 +3,7 @@
 use crate::{
     engine::{
         flows::{Flow, Flows},
-        index::{ExchangeId, IndexVec, NodeId},
+        index::{ExchangeId, IndexSlice, IndexVec, NodeId},
         network_set::{NetworkSet, Networks},
     },
     flow::{ObservationPoint, Text, TraceIds},
@@ -31,17 +31,17 @@ pub(super) struct Exchange {
 }
 
 /// All exchanges.
-pub(super) type Exchanges = IndexVec<ExchangeId, Exchange>;
+pub(super) type Exchanges<'a> = IndexSlice<'a, ExchangeId, Exchange>;
 
 /// One end of a call: the resource that owns its address.
 pub(super) type End = (u8, u32);
 
 /// The exchanges of the network sets, in their order.
-pub(super) fn collect(flows: &Flows, networks: &Networks) -> Exchanges {
+pub(super) fn collect(flows: Flows<'_>, networks: &Networks) -> IndexVec<ExchangeId, Exchange> {
     networks.iter().filter_map(|set| exchange(flows, set)).collect()
 }
 
-fn exchange(flows: &Flows, set: &NetworkSet) -> Option<Exchange> {
+fn exchange(flows: Flows<'_>, set: &NetworkSet) -> Option<Exchange> {
     let (head, tail) = (set.root()?, set.leaf()?);
     let flow = |node: NodeId| &flows[node];
     let is = |node: NodeId, point: ObservationPoint| flow(node).is_system() && flow(node).point == point;

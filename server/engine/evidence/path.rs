@@ -17,7 +17,7 @@ use crate::{
 /// Puts the pieces of one path together (D-11). Clocks that are too far apart for R-NET-2 leave the captures
 /// of one exchange in several sets. Two such sets become one if their sequence numbers are equal on both
 /// sides, their captures do not conflict, and one of them stands wholly before the other on the path.
-pub(super) fn reunite(sets: Networks, flows: &Flows, texts: &Texts) -> Networks {
+pub(super) fn reunite(sets: Networks, flows: Flows<'_>, texts: &Texts) -> Networks {
     let rank = |node: NodeId| place(flows[node].point);
     let mut pieces_of: FxHashMap<(TcpSeq, TcpSeq), Vec<NetworkId>> = FxHashMap::default();
     for (at, set) in sets.numbered() {
@@ -66,7 +66,7 @@ pub(super) fn reunite(sets: Networks, flows: &Flows, texts: &Texts) -> Networks 
 /// Orders the members of a set along the path, each by its own values only (D-14): by rank, and within one
 /// rank the outermost first. The weights of R-NET-5, R-NET-6 and R-NET-7 misplace halves and gateways (Q-23,
 ///
-pub(super) fn order_by_rank(members: &mut [NodeId], flows: &Flows) {
+pub(super) fn order_by_rank(members: &mut [NodeId], flows: Flows<'_>) {
     members.sort_by_key(|&member| {
         let flow = &flows[member];
         let key = flow.key();

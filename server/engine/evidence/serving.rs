@@ -66,7 +66,7 @@ pub(super) fn process(flow: &Flow) -> Option<Process> {
 
 /// Server spans, filed by what ties client spans to them; each file by start.
 pub(super) struct Servers<'a> {
-    flows: &'a Flows,
+    flows: Flows<'a>,
     by_thread: Files<ChainId>,
     /// Those whose request was not captured. Their start does not tell when the request came.
     ends_by_thread: Files<ChainId>,
@@ -78,7 +78,7 @@ pub(super) struct Servers<'a> {
 type Files<K> = FxHashMap<K, ByStart<NodeId>>;
 
 impl<'a> Servers<'a> {
-    pub(super) fn of(flows: &'a Flows, exchanges: &Exchanges, threads: &Threads) -> Self {
+    pub(super) fn of(flows: Flows<'a>, exchanges: Exchanges<'_>, threads: &Threads) -> Self {
         let mut servers = Servers {
             flows,
             by_thread: Files::default(),

@@ -17,7 +17,7 @@ pub(super) struct Threads {
 }
 
 impl Threads {
-    pub(super) fn of(flows: &Flows) -> Self {
+    pub(super) fn of(flows: Flows<'_>) -> Self {
         let mut chains: Disjoint<(AgentId, u64), ChainId> = Disjoint::new();
         let mut chain_of: IndexVec<NodeId, Option<ChainId>> = IndexVec::filled(None, flows.len());
         for (flow, chain) in flows.iter().zip(&mut chain_of) {

@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Orders the members of a set along the path (R-NET-5, R-NET-6, R-NET-7).
-pub(super) fn order(members: &mut [NodeId], flows: &Flows, texts: &Texts) {
+pub(super) fn order(members: &mut [NodeId], flows: Flows<'_>, texts: &Texts) {
     let flow = |member: NodeId| &flows[member];
     members.sort_by(|&a, &b| {
         let (a, b) = (flow(a), flow(b));
@@ -54,7 +54,7 @@ struct Weights {
 }
 
 impl Weights {
-    fn of(members: &[NodeId], flows: &Flows) -> Self {
+    fn of(members: &[NodeId], flows: Flows<'_>) -> Self {
         use ObservationPoint::{ClientNic, ClientNode, ClientProcess, ServerNic, ServerNode, ServerProcess};
         let mut path = members.iter().map(|&member| &flows[member]);
         let ingress = path.clone().find(|f| matches!(f.point, ClientProcess | ClientNic | ClientNode));

@@ -18,8 +18,8 @@ use crate::{
 
 /// The spans, the exchanges, and what ties them.
 pub(super) struct Facts<'a> {
-    pub(super) flows: &'a Flows,
-    pub(super) exchanges: &'a Exchanges,
+    pub(super) flows: Flows<'a>,
+    pub(super) exchanges: Exchanges<'a>,
     pub(super) arrivals: Arrivals<'a>,
     /// The exchange of each head and tail.
     pub(super) exchange_of: IndexVec<NodeId, Option<ExchangeId>>,
@@ -32,7 +32,7 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    pub(super) fn of(flows: &'a Flows, exchanges: &'a Exchanges, host_clock_offset_us: i64) -> Self {
+    pub(super) fn of(flows: Flows<'a>, exchanges: Exchanges<'a>, host_clock_offset_us: i64) -> Self {
         let threads = Threads::of(flows);
         let servers = Servers::of(flows, exchanges, &threads);
         let made_for = exchanges
@@ -57,12 +57,12 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn flow(&self, node: NodeId) -> &'a Flow {
-        &self.flows[node]
+        self.flows.at(node)
     }
 
     /// The exchange that has this head or tail.
     pub(super) fn exchange_at(&self, node: NodeId) -> Option<&'a Exchange> {
-        self.exchange_of[node].map(|e| &self.exchanges[e])
+        self.exchange_of[node].map(|e| self.exchanges.at(e))
     }
 
     /// The span id that the exchange of a head or tail carries; empty where there is none.

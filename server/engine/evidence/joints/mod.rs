@@ -33,7 +33,7 @@ use crate::engine::{network_set::Networks, tree::Tree};
 /// Decides below which span each head of an exchange and each application span belongs, and links them.
 pub(super) fn decide(tree: &mut Tree<'_>, networks: &Networks, host_clock_offset_us: i64) {
     let exchanges = exchange::collect(tree.flows, networks);
-    let facts = Facts::of(tree.flows, &exchanges, host_clock_offset_us);
+    let facts = Facts::of(tree.flows, exchanges.as_slice(), host_clock_offset_us);
     let by_header = CallsByHeader::of(&facts);
     let entries = Entries::of(&facts, &by_header);
     let apps = AppsOfRequests::of(&facts, &by_header, &entries);

@@ -27,7 +27,7 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    pub(super) fn of(flows: &Flows) -> Self {
+    pub(super) fn of(flows: Flows<'_>) -> Self {
         let mut nodes = Nodes { app: Vec::new(), server: Vec::new(), client: Vec::new() };
         for (node, flow) in flows.numbered() {
             if flow.is_app() {
