@@ -24,6 +24,11 @@ final class Pauses implements AutoCloseable {
     }
   }
 
+  /** How many calls wait for their next try now. */
+  int count() {
+    return waiting.size();
+  }
+
   /** Runs what waits now. The channel is shut down by then, and tells each call so. */
   @Override
   public void close() {

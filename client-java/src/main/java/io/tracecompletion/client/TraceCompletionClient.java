@@ -51,7 +51,8 @@ public final class TraceCompletionClient implements AutoCloseable {
 
   private final String target;
   private final ManagedChannel channel;
-  private final Pauses pauses;
+  /** Tests look into it, to know that a call waits for its next try. */
+  final Pauses pauses;
   private final Duration timeout;
   /** Whether the timeout holds beside a deadline of the context, and not only in its absence. */
   private final boolean timeoutAlways;

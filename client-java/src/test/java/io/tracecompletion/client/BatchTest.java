@@ -137,14 +137,26 @@ class BatchTest extends InProcess {
 
   @Test
   void aServerThatDoesNotAnswerGetsNoMoreThanItsShare() {
-    answers(() -> (question, answers) -> { });
-    AtomicInteger taken = new AtomicInteger();
-    CompletableFuture<Void> batch = client.completeBatch(
-        Stream.generate(() -> question("q" + taken.incrementAndGet())).iterator(), answer -> { });
-    Wait.until(() -> taken.get() == Batch.IN_FLIGHT);
-    Wait.pause(200);
-    assertEquals(Batch.IN_FLIGHT, taken.get());
-    batch.cancel(true);
+    // The server answers only when it holds all that the client may have asked.
+    answers(() -> {
+      List<BatchCompleteTraceRequest> held = new ArrayList<>();
+      return (question, answers) -> {
+        held.add(question);
+        if (held.size() == Batch.IN_FLIGHT) {
+          held.forEach(one -> answers.onNext(good(one)));
+          held.clear();
+        }
+      };
+    });
+    AtomicInteger unanswered = new AtomicInteger();
+    AtomicInteger most = new AtomicInteger();
+    Stream<BatchCompleteTraceRequest> questions = Stream.generate(() -> {
+      most.accumulateAndGet(unanswered.incrementAndGet(), Math::max);
+      return question("q");
+    });
+    client.completeBatch(
+        questions.limit(10 * Batch.IN_FLIGHT).iterator(), answer -> unanswered.decrementAndGet()).join();
+    assertEquals(Batch.IN_FLIGHT, most.get());
   }
 
   @Test
@@ -220,8 +232,7 @@ class BatchTest extends InProcess {
   void aPauseEndsWithTheClient() {
     answers(() -> (question, answers) -> answers.onError(Questions.busy(20_000)));
     CompletableFuture<Void> batch = client.completeBatch(questions(1), answer -> { });
-    Wait.until(() -> service.calls.get() == 1);
-    Wait.pause(100);
+    awaitPause();
     client.close();
     CompletionException error =
         assertThrows(CompletionException.class, () -> batch.orTimeout(10, TimeUnit.SECONDS).join());
@@ -235,8 +246,7 @@ class BatchTest extends InProcess {
     try (Context.CancellableContext context = Context.current().withCancellation()) {
       List<CompletableFuture<Void>> batches = new ArrayList<>();
       context.run(() -> batches.add(client.completeBatch(questions(1), answer -> { })));
-      Wait.until(() -> service.calls.get() == 1);
-      Wait.pause(100);
+      awaitPause();
       context.cancel(null);
       CompletionException error =
           assertThrows(CompletionException.class, () -> batches.get(0).orTimeout(10, TimeUnit.SECONDS).join());

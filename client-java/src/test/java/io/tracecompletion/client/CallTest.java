@@ -169,7 +169,8 @@ class CallTest extends InProcess {
 
   @Test
   void aServerThatIsNotThereIsNotHealthy() {
-    try (TraceCompletionClient nobody = TraceCompletionClient.builder("127.0.0.1:1").build()) {
+    try (ReservedPort port = new ReservedPort();
+        TraceCompletionClient nobody = TraceCompletionClient.builder(port.address()).build()) {
       assertFalse(nobody.isHealthy());
     }
   }

@@ -36,6 +36,11 @@ abstract class InProcess {
     server.shutdownNow().awaitTermination();
   }
 
+  /** Waits until a call that has failed waits for its next try. */
+  void awaitPause() {
+    Wait.until(() -> client.pauses.count() == 1);
+  }
+
   /** Replaces the client. */
   TraceCompletionClient client(UnaryOperator<TraceCompletionClientBuilder> options) {
     if (client != null) {

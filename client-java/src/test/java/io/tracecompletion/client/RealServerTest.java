@@ -53,9 +53,6 @@ class RealServerTest {
           .addAppSpans(QUESTION.getAppSpans(0).toBuilder().setEndTimeUs(4))
           .build();
 
-  /** Nothing listens there. */
-  private static final String NO_STORE = "http://127.0.0.1:1";
-
   private static ServerProcess store;
 
   @BeforeAll
@@ -87,7 +84,8 @@ class RealServerTest {
 
   @Test
   void errorsAreTyped() {
-    try (ServerProcess server = ServerProcess.serve("--clickhouse-url", NO_STORE);
+    try (ReservedPort nobody = new ReservedPort();
+        ServerProcess server = ServerProcess.serve("--clickhouse-url", "http://" + nobody.address());
         TraceCompletionClient client = client(server)) {
       InvalidRequestException invalid =
           assertThrows(InvalidRequestException.class, () -> client.complete(INVALID));
@@ -254,14 +252,14 @@ class RealServerTest {
   @ParameterizedTest
   @EnumSource(Way.class)
   void aServerThatDiesDuringACallIsWaitedFor(Way way) throws Exception {
-    int port = ServerProcess.lastingPort();
-    try (MuteStore mute = new MuteStore();
-        ServerProcess first = ServerProcess.serveAt(port, "--clickhouse-url", mute.url());
+    try (ReservedPort port = new ReservedPort();
+        MuteStore mute = new MuteStore();
+        ServerProcess first = ServerProcess.serveAt(port.number(), "--clickhouse-url", mute.url());
         TraceCompletionClient client = client(first)) {
       CompletableFuture<?> call = way.ask(client);
       mute.awaitQuestion();
       first.kill();
-      try (ServerProcess second = ServerProcess.serveAt(port, "--clickhouse-url", store.address)) {
+      try (ServerProcess second = ServerProcess.serveAt(port.number(), "--clickhouse-url", store.address)) {
         call.get(30, TimeUnit.SECONDS);
       }
     }
@@ -286,11 +284,10 @@ class RealServerTest {
   @Test
   void aServerThatStaysAwayIsNotWaitedForBeyondTheDeadline() throws Exception {
     Duration deadline = Duration.ofSeconds(3);
-    String address = "127.0.0.1:" + ServerProcess.lastingPort();
-    try (MuteStore mute = new MuteStore();
-        ServerProcess server =
-            ServerProcess.serveAt(Integer.parseInt(address.split(":")[1]), "--clickhouse-url", mute.url());
-        TraceCompletionClient client = TraceCompletionClient.builder(address).build()) {
+    try (ReservedPort port = new ReservedPort();
+        MuteStore mute = new MuteStore();
+        ServerProcess server = ServerProcess.serveAt(port.number(), "--clickhouse-url", mute.url());
+        TraceCompletionClient client = client(server)) {
       // Connected before the time of the calls begins.
       client.isHealthy();
       TraceCompletionClient hasty = client.withTimeout(deadline);
@@ -302,7 +299,7 @@ class RealServerTest {
         CompletionException error =
             assertThrows(CompletionException.class, () -> call.orTimeout(10, TimeUnit.SECONDS).join());
         UnavailableException unavailable = assertInstanceOf(UnavailableException.class, error.getCause());
-        assertTrue(unavailable.getMessage().contains("no connection to " + address), unavailable.getMessage());
+        assertTrue(unavailable.getMessage().contains("no connection to " + port.address()), unavailable.getMessage());
       }
     }
   }

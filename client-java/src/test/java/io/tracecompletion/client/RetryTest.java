@@ -129,15 +129,15 @@ class RetryTest extends InProcess {
 
   @Test
   void aPauseCanBeCancelled() {
-    failing(1, busy(1_000));
+    failing(1, busy(20_000));
     CompletableFuture<CompleteTraceResponse> future = client.completeAsync(QUESTION);
-    Wait.until(() -> service.calls.get() == 1);
-    Wait.pause(100);
+    awaitPause();
     future.cancel(true);
     assertTrue(future.isCancelled());
-    // Longer than the pause with all its jitter: the next try would have come by now.
-    Wait.pause(1_700);
-    assertEquals(1, service.calls.get());
+    // What comes after the pause, if anything still does, comes now, and before the next call.
+    client.pauses.close();
+    assertEquals(ANSWER, client.complete(QUESTION));
+    assertEquals(2, service.calls.get());
   }
 
   @Test
@@ -148,8 +148,7 @@ class RetryTest extends InProcess {
       context.run(() -> client.completeAsync(QUESTION).whenComplete((answer, error) -> {
         future.completeExceptionally(error);
       }));
-      Wait.until(() -> service.calls.get() == 1);
-      Wait.pause(100);
+      awaitPause();
       context.cancel(null);
       CompletionException error =
           assertThrows(CompletionException.class, () -> future.orTimeout(10, TimeUnit.SECONDS).join());
@@ -161,8 +160,7 @@ class RetryTest extends InProcess {
   void aPauseEndsWithTheClient() {
     failing(1, busy(20_000));
     CompletableFuture<CompleteTraceResponse> future = client.completeAsync(QUESTION);
-    Wait.until(() -> service.calls.get() == 1);
-    Wait.pause(100);
+    awaitPause();
     client.close();
     CompletionException error =
         assertThrows(CompletionException.class, () -> future.orTimeout(10, TimeUnit.SECONDS).join());
@@ -176,10 +174,9 @@ class RetryTest extends InProcess {
     Thread caller =
         new Thread(() -> seen.complete(assertThrows(RuntimeException.class, () -> client.complete(QUESTION))));
     caller.start();
-    Wait.until(() -> service.calls.get() == 1);
-    Wait.pause(100);
+    awaitPause();
     caller.interrupt();
-    caller.join(5_000);
+    caller.join(10_000);
     assertFalse(caller.isAlive());
     assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) seen.join()).getCode());
   }

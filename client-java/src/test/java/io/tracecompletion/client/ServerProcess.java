@@ -2,15 +2,12 @@ package io.tracecompletion.client;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -96,22 +93,6 @@ final class ServerProcess implements AutoCloseable {
           "no server to test against: " + program + " (make build makes it; " + VARIABLE + " names another)");
     }
     return program;
-  }
-
-  /**
-   * A port for a server that goes and comes back. It is below those that the system hands out by itself: one of these
-   * could have another owner by then, or become the other end of a connection of the client with itself.
-   */
-  static int lastingPort() {
-    for (;;) {
-      int port = ThreadLocalRandom.current().nextInt(20_000, 32_000);
-      try (ServerSocket free = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
-        return free.getLocalPort();
-      } catch (IOException e) {
-        // It is taken: another will be free.
-        continue;
-      }
-    }
   }
 
   private String await(Pattern started) {

@@ -27,7 +27,8 @@ import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
@@ -128,19 +129,25 @@ class StreamTest extends InProcess {
   @Test
   void aSlowListenerSlowsTheServerDown() throws InterruptedException {
     AtomicInteger sent = floods();
-    CountDownLatch hold = new CountDownLatch(1);
+    // Each piece is handed to the test, which then lets the listener return.
+    SynchronousQueue<SpanChunk> pieces = new SynchronousQueue<>();
+    Semaphore go = new Semaphore(0);
     CompletableFuture<CompletionSummary> future = client.completeStream(QUESTION, chunk -> {
       try {
-        hold.await();
+        pieces.put(chunk);
+        go.acquire();
       } catch (InterruptedException e) {
         throw new IllegalStateException(e);
       }
     });
-    Wait.until(() -> sent.get() > 0);
-    Wait.pause(300);
-    assertTrue(sent.get() < 8, "sent: " + sent);
+    pieces.take();
+    for (int read = 1; read <= 100; read++) {
+      assertTrue(sent.get() < read + 8, read + " were read of " + sent);
+      go.release();
+      pieces.take();
+    }
     future.cancel(true);
-    hold.countDown();
+    go.release();
     assertTrue(service.cancelled.await(10, TimeUnit.SECONDS));
   }
 
@@ -148,9 +155,10 @@ class StreamTest extends InProcess {
   void aSlowReaderSlowsTheServerDown() throws InterruptedException {
     AtomicInteger sent = floods();
     try (CompletionStream pieces = client.completeStream(QUESTION)) {
-      pieces.next();
-      Wait.pause(300);
-      assertTrue(sent.get() < 12, "sent: " + sent);
+      for (int read = 1; read <= 100; read++) {
+        pieces.next();
+        assertTrue(sent.get() < read + 12, read + " were read of " + sent);
+      }
     }
     assertTrue(service.cancelled.await(10, TimeUnit.SECONDS));
   }
