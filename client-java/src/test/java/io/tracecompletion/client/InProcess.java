@@ -21,12 +21,11 @@ abstract class InProcess {
 
   @BeforeEach
   void begin() throws IOException {
-    server =
-        InProcessServerBuilder.forName(name)
-            .addService(ServerInterceptors.intercept(service, service))
-            .addService(health.getHealthService())
-            .build()
-            .start();
+    server = InProcessServerBuilder.forName(name)
+        .addService(ServerInterceptors.intercept(service, service))
+        .addService(health.getHealthService())
+        .build()
+        .start();
     client = client(builder -> builder);
   }
 
@@ -46,8 +45,9 @@ abstract class InProcess {
     if (client != null) {
       client.close();
     }
-    client =
-        options.apply(TraceCompletionClient.builder("in-process")).build(InProcessChannelBuilder.forName(name));
+    client = options
+        .apply(TraceCompletionClient.builder("in-process"))
+        .build(InProcessChannelBuilder.forName(name));
     return client;
   }
 }

@@ -7,11 +7,12 @@ import java.net.InetSocketAddress;
 import java.net.Socket;
 
 /**
- * A port of 127.0.0.1 that belongs to the test until it is closed: the system gives it to nobody else, and connections
- * to it are refused. The test may start a server there, end it, and start another.
+ * A port of 127.0.0.1 that belongs to the test until it is closed: the system gives it to nobody
+ * else, and connections to it are refused. The test may start a server there, end it, and start
+ * another.
  *
- * <p>What keeps the port is a socket that is bound and does not listen. It may share its address, as the sockets of
- * servers may, so that these can be bound beside it.
+ * <p>What keeps the port is a socket that is bound and does not listen. It may share its address,
+ * as the sockets of servers may, so that these can be bound beside it.
  */
 final class ReservedPort implements AutoCloseable {
   private final Socket socket = new Socket();

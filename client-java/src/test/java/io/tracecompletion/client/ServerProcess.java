@@ -16,6 +16,7 @@ import java.util.regex.Pattern;
 final class ServerProcess implements AutoCloseable {
   /** Names the program under test; by default that of the repository's debug build. */
   private static final String VARIABLE = "TRACE_COMPLETION_PROGRAM";
+
   private static final Path REPOSITORY = Path.of("..").toAbsolutePath().normalize();
   private static final long PATIENCE_SECONDS = 60;
 
@@ -26,11 +27,13 @@ final class ServerProcess implements AutoCloseable {
 
   static {
     // A test that is cut off does not get to close its servers.
-    Runtime.getRuntime().addShutdownHook(new Thread(() -> RUNNING.forEach(Process::destroyForcibly)));
+    Runtime.getRuntime()
+        .addShutdownHook(new Thread(() -> RUNNING.forEach(Process::destroyForcibly)));
   }
 
   /** Where it can be asked, as it says itself: host and port of a server, the URL of a store. */
   final String address;
+
   private final Process process;
   private final Path log;
 
@@ -39,14 +42,14 @@ final class ServerProcess implements AutoCloseable {
     List<String> command = new ArrayList<>(List.of(program.toString()));
     command.addAll(arguments);
     try {
-      log = Files.createTempFile(Files.createDirectories(Path.of("target", "servers")), arguments.get(0), ".log");
+      log = Files.createTempFile(
+          Files.createDirectories(Path.of("target", "servers")), arguments.get(0), ".log");
       // The embedded ClickHouse is looked for in .cache of the working directory.
-      process =
-          new ProcessBuilder(command)
-              .directory(REPOSITORY.toFile())
-              .redirectErrorStream(true)
-              .redirectOutput(log.toFile())
-              .start();
+      process = new ProcessBuilder(command)
+          .directory(REPOSITORY.toFile())
+          .redirectErrorStream(true)
+          .redirectOutput(log.toFile())
+          .start();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -68,7 +71,8 @@ final class ServerProcess implements AutoCloseable {
   /** A ClickHouse with the rows of the demo. */
   static ServerProcess demoStore(Path data) {
     try (ServerProcess demo = new ServerProcess(
-        List.of("demo", "--data-dir", data.toString()), Pattern.compile("\\d+ (spans): .* network"))) {
+        List.of("demo", "--data-dir", data.toString()),
+        Pattern.compile("\\d+ (spans): .* network"))) {
       demo.end();
       return new ServerProcess(List.of("clickhouse", "--data-dir", data.toString()), STORES);
     }
@@ -76,7 +80,8 @@ final class ServerProcess implements AutoCloseable {
 
   /** What the program says to these arguments. */
   static String output(String... arguments) {
-    try (ServerProcess process = new ServerProcess(List.of(arguments), Pattern.compile("(?s)(.*)"))) {
+    try (ServerProcess process =
+        new ServerProcess(List.of(arguments), Pattern.compile("(?s)(.*)"))) {
       process.end();
       return process.log();
     }
@@ -89,8 +94,8 @@ final class ServerProcess implements AutoCloseable {
         ? REPOSITORY.resolve("target/debug/trace-completion")
         : Path.of(variable).toAbsolutePath();
     if (!Files.isExecutable(program)) {
-      throw new AssertionError(
-          "no server to test against: " + program + " (make build makes it; " + VARIABLE + " names another)");
+      throw new AssertionError("no server to test against: " + program + " (make build makes it; "
+          + VARIABLE + " names another)");
     }
     return program;
   }
