@@ -1,4 +1,4 @@
-//! Compiles the contract with `protox`, so that no `protoc` has to be installed.
+//! Compiles the contract with `protox`, so that nobody has to install `protoc`.
 
 #[path = "build/openapi.rs"]
 mod openapi;
@@ -16,8 +16,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true).include_source_info(false).open_files(FILES)?;
-    // Reflection serves this set: without the comments, and encoded by protox, because prost's structs
-    // would lose the `google.api.http` options.
+    // The reflection service sends this set. It has no comments, and protox encodes it, because the structs of
+    // prost would lose the `google.api.http` options.
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("descriptor.bin"), compiler.encode_file_descriptor_set())?;
 
@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let files = compiler.include_source_info(true).file_descriptor_set();
 
-    // The REST door prints these very structs: each key is the documented json_name.
+    // The REST door prints these same structs, so each key must be the documented json_name.
     let mut config = tonic_prost_build::configure()
         .btree_map(".")
         .build_transport(false)

@@ -1,6 +1,7 @@
-//! `/openapi.json` out of the compiled contract: paths from its `google.api.http` options, schemas from its
-//! messages under their JSON names, words from its comments. It describes the REST door, which differs from
-//! protobuf's own JSON in that 64-bit integers are numbers and every key of an answer is there.
+//! Makes `/openapi.json` from the compiled contract. The paths come from its `google.api.http` options, the
+//! schemas from its messages with their JSON names, and the descriptions from its comments. The document
+//! describes the REST door. Its JSON differs from the JSON of protobuf: 64-bit integers are numbers, and an
+//! answer always has every key.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +11,27 @@ use protox::prost_reflect::{
 };
 use serde_json::{Map, Value, json};
 
-/// The keys that a request must have: protobuf cannot say so. A test asks the server.
+/// The keys that a request must have, which protobuf cannot express. A test compares them with the server.
 const REQUIRED: [(&str, &[&str]); 2] = [
     ("CompleteTraceRequest", &["app_spans"]),
     ("AppSpan", &["trace_id", "span_id", "parent_span_id", "span_kind", "start_time_us", "end_time_us"]),
 ];
-/// Messages that an answer may have null in place of.
+/// Messages that may be null in an answer.
 const NULLABLE: [&str; 1] = ["Explanation"];
-/// Codes of errors that any call may end with, and when.
+/// HTTP status codes of errors that every call may return, with their descriptions.
 const ERRORS: [(&str, &str); 9] = [
-    ("400", "The request breaks the contract: all faults at once, each with its path."),
-    ("401", "The caller has not said who it is."),
-    ("403", "The caller may not ask this."),
-    ("413", "The request or the answer is over a limit, which the message names."),
-    ("415", "The request is compressed. Accept-Encoding says what is read."),
-    ("429", "Shed before any work. Retry-After says when to come back."),
-    ("500", "A fault of the server, or of its flow log."),
-    ("503", "The flow log cannot be asked now."),
-    ("504", "The time was up before anything was found."),
+    ("400", "The request is invalid. The error lists all faults, each with its path."),
+    ("401", "The caller did not prove who it is."),
+    ("403", "The caller is not allowed to ask this."),
+    ("413", "The request or the answer is larger than a limit, which the message names."),
+    ("415", "The request is compressed. Accept-Encoding says which encodings the server reads."),
+    ("429", "The server is busy and did not work on the request. Retry-After says when to try again."),
+    ("500", "A fault of the server or of its flow log."),
+    ("503", "The flow log cannot be reached now."),
+    ("504", "The deadline passed before anything was found."),
 ];
 
-/// The document, as the server sends it.
+/// Makes the document, as the server sends it.
 pub fn document(pool: &DescriptorPool, package: &str) -> String {
     let mut schemas = Schemas::default();
     let mut paths = Map::new();
@@ -44,16 +45,22 @@ pub fn document(pool: &DescriptorPool, package: &str) -> String {
         }
     }
     for (path, about, answers) in [
-        ("/healthz", "Whether the server runs.", json!({"200": {"description": "It runs."}})),
+        ("/healthz", "Whether the server runs.", json!({"200": {"description": "The server runs."}})),
         (
             "/readyz",
             "Whether the flow log answers.",
-            json!({"200": {"description": "It does."}, "503": {"description": "It does not."}}),
+            json!({
+                "200": {"description": "The flow log answers."},
+                "503": {"description": "The flow log does not answer."},
+            }),
         ),
         (
             "/openapi.json",
             "This document.",
-            json!({"200": {"description": "It.", "content": {"application/json": {"schema": {"type": "object"}}}}}),
+            json!({"200": {
+                "description": "The OpenAPI document.",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            }}),
         ),
     ] {
         let id = path.trim_start_matches('/').replace(".json", "");
@@ -72,9 +79,9 @@ pub fn document(pool: &DescriptorPool, package: &str) -> String {
             "title": "Trace Completion",
             "version": env!("CARGO_PKG_VERSION"),
             "summary": about,
-            "description": "The REST door of the gRPC service. Requests are read strictly: an unknown key is an \
-                error, and 64-bit integers may be quoted. The spellings APP_SPANS, MAX_ITERATION and \
-                NETWORK_DELAY_US are read too.",
+            "description": "The REST interface of the gRPC service. An unknown key in a request is an error. \
+                64-bit integers in a request may be in quotes. The spellings APP_SPANS, MAX_ITERATION and \
+                NETWORK_DELAY_US are accepted too.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
@@ -83,7 +90,7 @@ pub fn document(pool: &DescriptorPool, package: &str) -> String {
     format!("{document:#}\n")
 }
 
-/// Path and verb of a method, if it has an HTTP door.
+/// The HTTP path and verb of a method, if the contract gives it one.
 fn http_rule(pool: &DescriptorPool, method: &MethodDescriptor) -> Option<(String, String)> {
     let extension = pool.get_extension_by_name("google.api.http")?;
     let options = method.options();
@@ -101,13 +108,13 @@ fn operation(method: &MethodDescriptor, schemas: &mut Schemas) -> Value {
     let (summary, description) = text.split_once("\n\n").unwrap_or((&text, ""));
     let body = |schema: Value| json!({"application/json": {"schema": schema}});
     let headers = json!({"x-request-id": {
-        "description": "Names the request in the server's log.", "schema": {"type": "string"},
+        "description": "The id of the request in the log of the server.", "schema": {"type": "string"},
     }});
     let answer = schemas.of(&method.output(), Side::Answer);
     let mut responses = Map::new();
     for (code, about) in [
-        ("200", "All that there is: OPT_STATUS is SUCCESS."),
-        ("206", "OPT_STATUS is PARTIAL_RESULT, and DESCRIPTION says what is missing."),
+        ("200", "The complete answer: OPT_STATUS is SUCCESS."),
+        ("206", "A partial answer: OPT_STATUS is PARTIAL_RESULT, and DESCRIPTION says what is missing."),
     ] {
         let response = json!({"description": about, "headers": headers, "content": body(answer.clone())});
         responses.insert(code.to_owned(), response);
@@ -115,7 +122,7 @@ fn operation(method: &MethodDescriptor, schemas: &mut Schemas) -> Value {
     for (code, about) in ERRORS {
         let mut headers = headers.clone();
         if code == "429" {
-            headers["Retry-After"] = json!({"description": "In seconds.", "schema": {"type": "integer"}});
+            headers["Retry-After"] = json!({"description": "Time to wait, in seconds.", "schema": {"type": "integer"}});
         }
         if code == "415" {
             headers["Accept-Encoding"] = json!({"description": "identity", "schema": {"type": "string"}});
@@ -133,25 +140,25 @@ fn operation(method: &MethodDescriptor, schemas: &mut Schemas) -> Value {
     })
 }
 
-/// Which way a message goes.
+/// Whether a message is a part of a request or of an answer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Side {
     Request,
     Answer,
 }
 
-/// The schemas that are needed, by name.
+/// The schemas that the document needs, by name.
 #[derive(Default)]
 struct Schemas {
     done: BTreeMap<String, Value>,
 }
 
 impl Schemas {
-    /// A reference to the schema of a message, which is made if there is none.
+    /// A reference to the schema of a message. The schema is made at its first use.
     fn of(&mut self, message: &MessageDescriptor, side: Side) -> Value {
         let name = message.name().to_owned();
         if !self.done.contains_key(&name) {
-            // Before its fields: they may lead back here.
+            // Its fields may refer to this message again, so its name must be known before they are visited.
             self.done.insert(name.clone(), Value::Null);
             let schema = self.message(message, side);
             self.done.insert(name.clone(), schema);
@@ -224,7 +231,7 @@ fn error_schema() -> Value {
     let text = |about: &str| json!({"type": "string", "description": about});
     json!({
         "type": "object",
-        "description": "Why there is no answer, in the documented envelope and in grpc-gateway's.",
+        "description": "Why the call failed. The keys are those of the documented answer and those of grpc-gateway.",
         "properties": {
             "OPT_STATUS": {
                 "type": "string",
@@ -233,27 +240,27 @@ fn error_schema() -> Value {
                     "INTERNAL_SERVER_ERROR",
                 ],
             },
-            "DESCRIPTION": text("Why, for people."),
-            "code": {"type": "integer", "minimum": 1, "description": "Number of the google.rpc.Code."},
-            "message": text("As DESCRIPTION."),
+            "DESCRIPTION": text("The reason, for people."),
+            "code": {"type": "integer", "minimum": 1, "description": "The number of the gRPC code (google.rpc.Code)."},
+            "message": text("The same text as DESCRIPTION."),
             "details": {
                 "type": "array",
-                "description": "google.rpc.ErrorInfo always, BadRequest with the faults of a request, RetryInfo \
-                    where the server is busy.",
+                "description": "Always a google.rpc.ErrorInfo; for an invalid request a BadRequest with its faults; if \
+                    the server is busy, a RetryInfo.",
                 "items": {
                     "type": "object",
                     "properties": {
-                        "@type": text("\"type.googleapis.com/\" and the name of the message."),
+                        "@type": text("\"type.googleapis.com/\" followed by the name of the message."),
                         "reason": {"$ref": "#/components/schemas/ErrorReason"},
-                        "domain": text("tracecompletion.v1"),
+                        "domain": text("Always tracecompletion.v1."),
                         "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
-                        "retryDelay": text("Seconds, followed by \"s\"."),
+                        "retryDelay": text("Time to wait: seconds, followed by \"s\"."),
                         "fieldViolations": {"type": "array", "items": {
                             "type": "object",
                             "properties": {
-                                "field": text("Path of the fault; empty for the request as a whole."),
+                                "field": text("Path of the wrong value; empty if the fault is about the whole request."),
                                 "description": text("What is wrong."),
-                                "reason": text("Always empty; ErrorInfo has the reason."),
+                                "reason": text("Always empty. The reason is in the ErrorInfo."),
                                 "localizedMessage": {"type": "null"},
                             },
                             "required": ["field", "description", "reason", "localizedMessage"],
@@ -280,7 +287,7 @@ fn reasons_schema(reasons: &EnumDescriptor) -> Value {
     json!({"type": "string", "enum": names, "description": text})
 }
 
-/// The comment at a path of a file: paragraphs, without the line breaks in them.
+/// The comment at a path of a file. Paragraphs stay apart; line breaks inside them become spaces.
 fn comment(file: &FileDescriptor, path: &[i32]) -> String {
     let source = file.file_descriptor_proto().source_code_info.as_ref();
     let location = source.and_then(|info| info.location.iter().find(|location| location.path == path));

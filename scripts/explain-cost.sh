@@ -1,7 +1,7 @@
 #!/bin/bash
-# What an explanation costs, in instructions, which do not depend on the machine's load: one trace of 1,000 spans
-# is completed without and with `explain`. Fails if a single instruction of the explanation runs when it is off.
-# Needs valgrind. Usage: scripts/explain-cost.sh
+# Counts the instructions that an explanation costs; unlike times, they do not depend on the load of the machine. It
+# completes one trace of 1,000 spans without and with `explain`, and fails if a single instruction of the explanation runs
+# when it is off. It needs valgrind. Usage: scripts/explain-cost.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v valgrind >/dev/null || { echo "valgrind is not installed" >&2; exit 1; }
@@ -10,12 +10,12 @@ program=$(cargo bench --locked --bench engine --no-run --message-format=json |
 counts=$(mktemp)
 trap 'rm -f "$counts"' EXIT
 
-# Instructions of all files, and of the file that explains: callgrind's lines are `position count` under the last
-# file named, and the line after `calls=` is what the callee took.
+# Prints the number of instructions in all files and in engine/explain.rs. In the output of callgrind, a line `position
+# count` belongs to the last file that was named. The line after `calls=` counts for the called function, so it is skipped.
 total_and_explain() {
     valgrind --quiet --tool=callgrind --callgrind-out-file="$counts" "$program" --once Tree 1000 "$@" >/dev/null 2>&1
     awk '
-        # a name is spelt out where it comes first, which may be where the file is called into
+        # a file name is written out only at its first use, which may be in a line about a call
         /^(fl|fi|fe|cfi|cfl)=/ {
             split($0, part, /[()]/)
             if ($2 != "") name[part[2]] = $2
@@ -32,7 +32,7 @@ read -r on on_explain < <(total_and_explain --explain)
 echo "explain off: $off instructions, $off_explain of them in engine/explain.rs"
 echo "explain on:  $on instructions, $on_explain of them in engine/explain.rs"
 if [ "$on_explain" -eq 0 ]; then
-    echo "nothing was explained: the count is wrong" >&2
+    echo "no instruction of the explanation was counted, so the count is wrong" >&2
     exit 1
 fi
 [ "$off_explain" -eq 0 ]

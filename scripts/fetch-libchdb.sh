@@ -1,7 +1,7 @@
 #!/bin/sh
-# Installs the engine library of the embedded ClickHouse into .cache/libchdb of the repository, unless it is
-# there. --again replaces one that is there, because it is damaged. 178 MB to download, 543 MB on disk. Needs npm.
-# Usage: scripts/fetch-libchdb.sh [--again] [directory]
+# Installs the library of the embedded ClickHouse into .cache/libchdb of the repository, unless it is already there.
+# With --again it replaces the library, for example because it is damaged. It needs npm, downloads 178 MB, and takes
+# 543 MB on disk. Usage: scripts/fetch-libchdb.sh [--again] [directory]
 set -eu
 
 again=
@@ -18,7 +18,7 @@ case "$(uname -s)-$(uname -m)" in
 Linux-x86_64) package=@chdb/lib-linux-x64-gnu ;;
 Linux-aarch64 | Linux-arm64) package=@chdb/lib-linux-arm64-gnu ;;
 *)
-    echo "no libchdb for $(uname -s) on $(uname -m): use a ClickHouse server instead" >&2
+    echo "there is no libchdb for $(uname -s) on $(uname -m): use a ClickHouse server instead" >&2
     exit 1
     ;;
 esac
@@ -28,12 +28,12 @@ if [ -z "$again" ] && [ -f "$installed/libchdb.so" ] && grep -q "\"version\": *\
     exit 0
 fi
 if ! command -v npm >/dev/null 2>&1; then
-    echo "npm is not installed; get libchdb.so from the npm package $package@$version another way," >&2
-    echo "and set TRACE_COMPLETION_LIBCHDB to its path" >&2
+    echo "npm is not installed. Install it, or get libchdb.so from the npm package $package@$version" >&2
+    echo "in another way and set TRACE_COMPLETION_LIBCHDB to its path" >&2
     exit 1
 fi
 mkdir -p "$prefix"
-# npm leaves a package alone that it has installed before, whatever became of its files
+# npm does not install a package again, even if its files are damaged
 rm -rf "$installed"
 npm install --prefix "$prefix" --no-audit --no-fund --no-save --ignore-scripts "$package@$version"
 test -f "$installed/libchdb.so"

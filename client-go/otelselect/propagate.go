@@ -10,9 +10,9 @@ import (
 	"github.com/trace-completion/trace-completion/client-go/tracecompletion"
 )
 
-// Propagate is an option of the client: it sends the trace of each call's context, and the baggage if the
-// propagator knows it, in the headers of the call. It makes no spans: for these give otelgrpc's stats handler
-// to [tracecompletion.WithDialOptions], which propagates too, instead.
+// Propagate is an option of the client. It sends the trace context of each call in the headers, and the baggage
+// if the propagator handles it. It does not create spans. If you want a span for each call, give the stats
+// handler of otelgrpc to [tracecompletion.WithDialOptions] instead; it also sends the trace context.
 func Propagate(propagator propagation.TextMapPropagator) tracecompletion.Option {
 	inject := func(ctx context.Context) context.Context {
 		headers := propagation.MapCarrier{}
@@ -20,7 +20,7 @@ func Propagate(propagator propagation.TextMapPropagator) tracecompletion.Option 
 		given, _ := metadata.FromOutgoingContext(ctx)
 		given = given.Copy()
 		for name, value := range headers {
-			// Set and not append: of two traces a server would take either.
+			// Set, not append: with two values, a server could take either.
 			given.Set(name, value)
 		}
 		return metadata.NewOutgoingContext(ctx, given)

@@ -1,12 +1,12 @@
-// Package otelselect joins the client to OpenTelemetry: it chooses which spans of a trace to complete, and
-// sends the current trace along with each call. It is a module of its own, so that the client does not depend
-// on the OpenTelemetry SDK.
+// Package otelselect is for users of OpenTelemetry. It selects which spans of a trace to send, and sends the
+// trace context with each call. It is a module of its own, so that the client does not depend on the
+// OpenTelemetry SDK.
 //
-// To complete a trace around one span of interest, X, a caller sends X, its ancestors up to the first of
-// another service, and its descendants down to the first of another service in each branch. These spans are
-// the border within which the server searches and puts spans in order; a whole trace can be sent too, and
-// costs more for the same answer around X. In terms of SkyWalking this is: up to the first Exit span, and in
-// each branch down to the first Entry span.
+// To complete a trace around one span of interest, X, send X, its ancestors up to the first one of another
+// service, and in each branch its descendants down to the first one of another service. The server rebuilds
+// the tree between these spans. You can also send the whole trace; that makes the search larger, but the
+// result around X is the same. In terms of SkyWalking: go up to the first Exit span, and in each branch down
+// to the first Entry span.
 package otelselect
 
 import (
@@ -16,10 +16,10 @@ import (
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
-// Select picks x, its ancestors up to the first of another service, and its descendants down to the first of
-// another service in each branch, out of the spans of a trace. What it picks is in the order given; x comes
-// first where it is not among the spans. A parent that is missing ends the way up. Spans of other traces,
-// spans that are their own ancestors, and a second span with the same id lead nowhere, but do no harm.
+// Select selects, from the spans of a trace, x, its ancestors up to the first one of another service, and in
+// each branch its descendants down to the first one of another service. The result has the order of the
+// input; if x is not one of the spans, it comes first. If a parent is missing, the way up ends there. Spans of
+// other traces are ignored, a cycle is followed once, and of two spans with the same id the first counts.
 func Select(spans []sdktrace.ReadOnlySpan, x sdktrace.ReadOnlySpan) []sdktrace.ReadOnlySpan {
 	home := serviceOf(x)
 	tree := index(spans, x)
@@ -57,8 +57,8 @@ func Select(spans []sdktrace.ReadOnlySpan, x sdktrace.ReadOnlySpan) []sdktrace.R
 	return result
 }
 
-// AppSpans is what a request says of the spans: ids, kind, times, name, and of their resource service.name
-// and service.instance.id. A span that has not ended ends at its start.
+// AppSpans converts spans into the spans of a request: ids, kind, times, name, and the attributes service.name
+// and service.instance.id of their resource. If a span has not ended, its end is its start.
 func AppSpans(spans []sdktrace.ReadOnlySpan) []*v1.AppSpan {
 	result := make([]*v1.AppSpan, 0, len(spans))
 	for _, span := range spans {
@@ -81,7 +81,7 @@ func AppSpans(spans []sdktrace.ReadOnlySpan) []*v1.AppSpan {
 	return result
 }
 
-// service tells services apart.
+// service identifies a service. Names are unique only within a namespace.
 type service struct{ namespace, name string }
 
 func serviceOf(span sdktrace.ReadOnlySpan) service {
@@ -101,14 +101,14 @@ func id(span sdktrace.ReadOnlySpan) trace.SpanID {
 	return span.SpanContext().SpanID()
 }
 
-// tree is the spans of one trace by their ids.
+// tree holds the spans of one trace by their ids.
 type tree struct {
 	order    []sdktrace.ReadOnlySpan
 	byID     map[trace.SpanID]sdktrace.ReadOnlySpan
 	children map[trace.SpanID][]sdktrace.ReadOnlySpan
 }
 
-// index keeps the spans of x's trace, the first of each id.
+// index makes the tree of the trace of x. Of several spans with one id it keeps the first.
 func index(spans []sdktrace.ReadOnlySpan, x sdktrace.ReadOnlySpan) tree {
 	result := tree{
 		byID:     make(map[trace.SpanID]sdktrace.ReadOnlySpan, len(spans)),

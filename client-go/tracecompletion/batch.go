@@ -12,26 +12,27 @@ import (
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
-// Batch is many questions on one stream. One goroutine may send while another receives. [Batch.Close] must
-// be called, unless [Batch.Receive] has returned an error.
+// Batch asks many questions on one stream. One goroutine may send while another receives. Call [Batch.Close]
+// when you are done, unless [Batch.Receive] has returned an error.
 type Batch struct {
 	client *Client
 	stream grpc.BidiStreamingClient[v1.BatchCompleteTraceRequest, v1.BatchCompleteTraceResponse]
 	cancel context.CancelFunc
 }
 
-// Answer is what became of one question of a [Batch]: a response or an error.
+// Answer is the result of one question of a [Batch]. Either Response or Err is set, and the other is nil.
 type Answer struct {
-	// ID is that of the question.
+	// ID is the id of the question.
 	ID string
-	// Response is the answer, as of [Client.Complete].
+	// Response is the same answer that [Client.Complete] gives.
 	Response *v1.CompleteTraceResponse
-	// Err is nil, or an [*Error]. Where its RetryDelay is not 0, the question can be sent again after it.
+	// Err is an [*Error] if the question failed. If its RetryDelay is not 0, the question can be sent again
+	// after that time.
 	Err error
 }
 
-// CompleteBatch opens a stream for many questions. It has no deadline unless ctx has one: the server bounds
-// each question by itself. ctx ends the stream, and all that runs on it.
+// CompleteBatch opens a stream for many questions. The stream has a deadline only if ctx has one; the server
+// limits the time of each question. When ctx ends, the stream and all its questions end.
 func (c *Client) CompleteBatch(ctx context.Context) (*Batch, error) {
 	ctx, cancel := c.outgoing(ctx, 0)
 	stream, err := c.rpc.BatchCompleteTrace(ctx)
@@ -42,9 +43,9 @@ func (c *Client) CompleteBatch(ctx context.Context) (*Batch, error) {
 	return &Batch{client: c, stream: stream, cancel: cancel}, nil
 }
 
-// Send asks a question. id comes back with its answer. Send waits while the server has as many questions in
-// hand as it takes; so answers must be received meanwhile, by another goroutine. After an error, Receive
-// tells the cause.
+// Send asks a question. The answer carries the same id. While the server works on as many questions as it
+// accepts at a time, Send blocks, so another goroutine must receive the answers meanwhile. If Send returns an
+// error, Receive returns its cause.
 func (b *Batch) Send(id string, request *v1.CompleteTraceRequest) error {
 	err := b.stream.Send(&v1.BatchCompleteTraceRequest{CorrelationId: id, Request: request})
 	if err == nil || errors.Is(err, io.EOF) {
@@ -53,7 +54,8 @@ func (b *Batch) Send(id string, request *v1.CompleteTraceRequest) error {
 	return b.client.fault(b.stream.Context(), err)
 }
 
-// CloseSend says that no question follows. Receive then gives the answers that are left, and io.EOF.
+// CloseSend tells the server that no more questions follow. Receive then returns the remaining answers, and
+// after them io.EOF.
 func (b *Batch) CloseSend() error {
 	if err := b.stream.CloseSend(); err != nil {
 		return b.client.fault(b.stream.Context(), err)
@@ -61,8 +63,9 @@ func (b *Batch) CloseSend() error {
 	return nil
 }
 
-// Receive waits for the next answer, in whatever order they are finished. It returns io.EOF after the last,
-// and an [*Error] where the stream failed: questions without an answer can then be asked on another.
+// Receive waits for the next answer. Answers arrive in the order in which they finish. After the last answer,
+// Receive returns io.EOF. If the stream failed, it returns an [*Error]; the unanswered questions can then be
+// asked on another stream.
 func (b *Batch) Receive() (Answer, error) {
 	message, err := b.stream.Recv()
 	if err != nil {
@@ -79,13 +82,13 @@ func (b *Batch) Receive() (Answer, error) {
 	case *v1.BatchCompleteTraceResponse_Error:
 		answer.Err = fromStatus(status.FromProto(result.Error))
 	default:
-		// Of a newer server, perhaps. A caller looks for one of the two.
+		// A newer server may send other kinds of answers. Callers rely on Response or Err being set.
 		answer.Err = fromStatus(status.New(codes.Internal, "an answer of a kind that this client does not know"))
 	}
 	return answer, nil
 }
 
-// Close ends the stream, and cancels the questions that still run.
+// Close ends the stream and cancels its unanswered questions.
 func (b *Batch) Close() {
 	b.cancel()
 }

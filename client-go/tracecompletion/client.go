@@ -15,13 +15,13 @@ import (
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
-// ErrNotServing is what [Client.Healthy] returns where the server answers, but its flow log does not.
+// ErrNotServing is returned by [Client.Healthy] if the server runs, but its flow log does not answer.
 var ErrNotServing = errors.New("tracecompletion: the server is not ready")
 
-// organisationHeader names the organisation whose flow log is asked.
+// organisationHeader carries the id of the organisation.
 const organisationHeader = "x-org-id"
 
-// Client asks a Trace Completion server. Make one with [New].
+// Client is a client of a Trace Completion server. Make one with [New].
 type Client struct {
 	target   string
 	settings settings
@@ -30,8 +30,9 @@ type Client struct {
 	health   healthpb.HealthClient
 }
 
-// New makes a client of the server at target, in gRPC's syntax: "host:port", or "dns:///host:port" to name
-// all addresses behind a headless service. It does not connect: a wrong address shows with the first call.
+// New makes a client. The target is the server in gRPC's syntax, such as "host:port" or "dns:///host:port". If
+// the host name has several addresses, as that of a headless service has, all of them are used. New does not
+// connect yet, so a wrong address is reported by the first call.
 func New(target string, opts ...Option) (*Client, error) {
 	settings := defaults()
 	for _, opt := range opts {
@@ -54,13 +55,14 @@ func New(target string, opts ...Option) (*Client, error) {
 	}, nil
 }
 
-// Close ends running calls with CANCELLED, and gives all connections back.
+// Close closes all connections. Running calls fail with CANCELLED.
 func (c *Client) Close() error {
 	return c.conn.Close()
 }
 
-// Complete completes one trace. An answer with the OPT_STATUS "PARTIAL_RESULT" is no error: what was found
-// is there, and the description says what is missing. Errors are of type [*Error].
+// Complete completes one trace, and waits for the answer. An answer with the OPT_STATUS "PARTIAL_RESULT" is
+// not an error: it holds the spans that were found, and its description says what is missing. Errors are of
+// type [*Error].
 func (c *Client) Complete(
 	ctx context.Context, request *v1.CompleteTraceRequest,
 ) (*v1.CompleteTraceResponse, error) {
@@ -73,9 +75,9 @@ func (c *Client) Complete(
 	return response, nil
 }
 
-// Healthy says whether the server can answer: nil if so, [ErrNotServing] where the server runs but its flow
-// log does not answer, an [*Error] where the server cannot be asked. It does not wait for a connection
-// beyond the first try, so that it can be asked often.
+// Healthy checks whether the server can answer questions now. It returns nil if so, [ErrNotServing] if the
+// server runs but its flow log does not answer, and an [*Error] if the server cannot be reached. It tries to
+// connect only once, so that it returns quickly.
 func (c *Client) Healthy(ctx context.Context) error {
 	ctx, cancel := c.outgoing(ctx, c.settings.timeout)
 	defer cancel()
@@ -90,7 +92,8 @@ func (c *Client) Healthy(ctx context.Context) error {
 	return nil
 }
 
-// outgoing is the context of a call: with a deadline, unless timeout is 0, and the organisation.
+// outgoing makes the context of a call. It adds the organisation, and a deadline unless ctx has one or timeout
+// is 0.
 func (c *Client) outgoing(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	if organisation := c.settings.organisation; organisation != "" {
 		given, _ := metadata.FromOutgoingContext(ctx)
@@ -104,8 +107,8 @@ func (c *Client) outgoing(ctx context.Context, timeout time.Duration) (context.C
 	return context.WithCancel(ctx)
 }
 
-// fault types the error of a call. A call that used up its time waiting for a connection has not been
-// refused by a slow server: it says UNAVAILABLE, with the reason why there was no connection.
+// fault turns the error of a call into an [*Error]. If the call waited for a connection until its deadline, the
+// code is UNAVAILABLE and the message says why there was no connection.
 func (c *Client) fault(ctx context.Context, err error) error {
 	fault := typed(err)
 	ours := fault.Code == codes.DeadlineExceeded && ctx.Err() != nil && fault.RequestID == ""

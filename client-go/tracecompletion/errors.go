@@ -13,23 +13,23 @@ import (
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
-// domain is whose reasons we know.
+// domain is the domain of the reasons that this client knows.
 const domain = "tracecompletion.v1"
 
-// Error is why a call, or a question of a batch, got no answer. Get it with errors.As.
+// Error says why a call, or a question of a batch, failed. Get it with errors.As.
 type Error struct {
 	// Code is the gRPC code.
 	Code codes.Code
-	// Reason is why, for programs. It is unspecified where the server did not say, or was not reached, or
-	// is newer than this client: then Code tells what to do.
+	// Reason is the reason of the error, for use in programs. It is ERROR_REASON_UNSPECIFIED if the server
+	// was not reached, gave no reason, or gave one that this client does not know. Then decide by Code.
 	Reason v1.ErrorReason
-	// Message is why, for people.
+	// Message is the reason of the error, for people.
 	Message string
-	// Violations are the faults of the request. The server may leave out some where there are many.
+	// Violations are the faults of the request. If there are very many, the server leaves out some.
 	Violations []Violation
-	// RetryDelay is when the server wants to be asked again; 0 where it does not say.
+	// RetryDelay is the time to wait before trying again. It is 0 if the server gave none.
 	RetryDelay time.Duration
-	// RequestID names the request in the server's log. Empty where the server did not say.
+	// RequestID is the id of the request in the log of the server. It is empty if the server gave none.
 	RequestID string
 
 	status *status.Status
@@ -37,13 +37,14 @@ type Error struct {
 
 // Violation is one fault of a request.
 type Violation struct {
-	// Field is where: "app_spans[3].end_time_us". Empty for the request as a whole.
+	// Field is the path of the value, such as "app_spans[3].end_time_us". It is empty if the fault is about
+	// the whole request.
 	Field string
-	// Description is what is wrong, with the limit.
+	// Description says what is wrong, and names the limit if there is one.
 	Description string
 }
 
-// Error tells all of it in one line.
+// Error returns code, reason, message and request id in one line.
 func (e *Error) Error() string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "tracecompletion: %s", e.Code)
@@ -57,7 +58,7 @@ func (e *Error) Error() string {
 	return text.String()
 }
 
-// Is lets errors.Is find context.Canceled and context.DeadlineExceeded in the errors that they caused.
+// Is makes errors.Is find context.Canceled and context.DeadlineExceeded in the errors that they caused.
 func (e *Error) Is(target error) bool {
 	switch target {
 	case context.Canceled:
@@ -69,17 +70,17 @@ func (e *Error) Is(target error) bool {
 	}
 }
 
-// GRPCStatus is the status as the server, or gRPC, gave it.
+// GRPCStatus returns the status as it came from the server or from gRPC.
 func (e *Error) GRPCStatus() *status.Status {
 	return e.status
 }
 
-// typed reads the details of a status. Errors that are none become one, as gRPC does it.
+// typed turns any error into an [*Error]. An error without a status gets one, as gRPC would give it.
 func typed(err error) *Error {
 	return fromStatus(status.Convert(asStatus(err)))
 }
 
-// asStatus turns the errors of a context into a status.
+// asStatus gives the errors of a context the status that belongs to them.
 func asStatus(err error) error {
 	if _, ok := status.FromError(err); ok {
 		return err

@@ -14,23 +14,23 @@ import (
 )
 
 const (
-	// DefaultTimeout is the deadline of a call whose context has none.
+	// DefaultTimeout is the timeout of a call whose context has no deadline.
 	DefaultTimeout = 30 * time.Second
-	// DefaultMaxAnswerBytes is the largest message that a client takes: the most that a server sends, unless
-	// it is configured otherwise.
+	// DefaultMaxAnswerBytes is the largest answer that a client accepts, in bytes. A server sends no larger
+	// one unless it is configured otherwise.
 	DefaultMaxAnswerBytes = 64 << 20
 
-	// keepaliveTime is the silence on a connection with calls after which it is tried. Servers and
-	// balancers take a client that tries more often for an attacker.
+	// keepaliveTime is the time of silence after which a connection with running calls is checked. Servers
+	// and load balancers close connections that are checked more often.
 	keepaliveTime    = 30 * time.Second
 	keepaliveTimeout = 10 * time.Second
-	// maxReconnectPause bounds the pause between two tries to connect: a server that is back should be
-	// noticed well within the deadline of a call that waits for it.
+	// maxReconnectPause is the longest pause between two tries to connect. A call that waits for a server
+	// should notice early that the server is back, and not just before its deadline.
 	maxReconnectPause = 3 * time.Second
 )
 
-// serviceConfig sets the balancing and the retries. gRPC puts a jitter on each pause. A call that is not
-// answered at all waits for a connection up to its deadline.
+// serviceConfig sets load balancing and retries. gRPC makes each pause a little longer or shorter at random.
+// With waitForReady, a call waits for a connection until its deadline.
 const serviceConfig = `{
 	"loadBalancingConfig": [{"round_robin": {}}],
 	"methodConfig": [{
@@ -66,27 +66,27 @@ func defaults() settings {
 	return settings{timeout: DefaultTimeout, maxAnswerBytes: DefaultMaxAnswerBytes, retry: true}
 }
 
-// WithTimeout sets the deadline of calls whose context has none; 0 stands for none at all. The default is
-// [DefaultTimeout].
+// WithTimeout sets the timeout of calls whose context has no deadline. With 0, such calls have no deadline at
+// all. The default is [DefaultTimeout].
 func WithTimeout(timeout time.Duration) Option {
 	return func(s *settings) { s.timeout = max(timeout, 0) }
 }
 
-// WithMaxAnswerBytes sets the largest message that the client takes, in bytes. The default is
+// WithMaxAnswerBytes sets the largest answer that the client accepts, in bytes. The default is
 // [DefaultMaxAnswerBytes].
 func WithMaxAnswerBytes(bytes int) Option {
 	return func(s *settings) { s.maxAnswerBytes = bytes }
 }
 
-// WithoutRetry makes a call fail at once where the server cannot be reached or is busy. For callers with
-// retries of their own.
+// WithoutRetry switches retries off: a call fails at once if the server cannot be reached or is busy. Use it if
+// you have retries of your own.
 func WithoutRetry() Option {
 	return func(s *settings) { s.retry = false }
 }
 
-// WithTLS encrypts connections. A config with certificates identifies the client too (mutual TLS), and nil
-// stands for the defaults: the server's certificate must be one that the system trusts. Without this option
-// connections are plain, for a mesh that encrypts them, or a trusted network.
+// WithTLS encrypts connections with TLS. A config with certificates also proves the identity of the client to
+// the server (mutual TLS). With nil, the system must trust the certificate of the server. Without this option
+// connections are not encrypted: that is for a trusted network, or for a service mesh that encrypts them.
 func WithTLS(config *tls.Config) Option {
 	if config == nil {
 		config = &tls.Config{}
@@ -94,34 +94,34 @@ func WithTLS(config *tls.Config) Option {
 	return func(s *settings) { s.tls = config.Clone() }
 }
 
-// TokenSource gives the bearer token of a call. It is asked before every call, and may be asked by several
-// goroutines at once: cache what is slow to get.
+// TokenSource returns the bearer token of a call. It is called before every call, and several goroutines may
+// call it at the same time, so cache a token that is slow to get.
 type TokenSource func(ctx context.Context) (string, error)
 
-// StaticToken is a token that never changes.
+// StaticToken makes a source that always returns the same token.
 func StaticToken(token string) TokenSource {
 	return func(context.Context) (string, error) { return token, nil }
 }
 
-// WithBearerToken sends a token with every call. It needs [WithTLS], or [AllowPlainToken].
+// WithBearerToken sends a token with every call. It needs [WithTLS] or [AllowPlainToken].
 func WithBearerToken(source TokenSource) Option {
 	return func(s *settings) { s.token = source }
 }
 
-// AllowPlainToken allows a token on a connection without TLS, for a mesh that encrypts below the client.
+// AllowPlainToken allows to send a token without TLS. Use it only if a service mesh encrypts the connections.
 func AllowPlainToken() Option {
 	return func(s *settings) { s.plainToken = true }
 }
 
-// WithOrganisation names the organisation whose flow log is asked, in the header x-org-id. A context that
-// has this header already keeps it.
+// WithOrganisation sends the id of an organisation in the header x-org-id. A context that already has this
+// header keeps its own.
 func WithOrganisation(id string) Option {
 	return func(s *settings) { s.organisation = id }
 }
 
-// WithDialOptions adds options of gRPC, after the client's own, such as interceptors and stats handlers. The
-// current trace is sent along with each call by Propagate of the module otelselect, which is apart so that
-// this one does not depend on OpenTelemetry.
+// WithDialOptions adds options of gRPC, such as interceptors and stats handlers. They come after the options of
+// the client itself. To send the current trace with each call, use Propagate of the module otelselect. It is a
+// module of its own, so that this one does not depend on OpenTelemetry.
 func WithDialOptions(opts ...grpc.DialOption) Option {
 	return func(s *settings) { s.dial = append(s.dial, opts...) }
 }
@@ -156,7 +156,7 @@ func (s *settings) dialOptions() ([]grpc.DialOption, error) {
 	return append(options, s.dial...), nil
 }
 
-// bearer puts a token on each call.
+// bearer adds a token to each call.
 type bearer struct {
 	source TokenSource
 	secure bool

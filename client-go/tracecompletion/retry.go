@@ -11,12 +11,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// maxBusyAttempts bounds how often a busy server is asked, whatever the deadline.
+// maxBusyAttempts is how often a busy server is tried at most, even if the deadline would allow more.
 const maxBusyAttempts = 5
 
-// retryBusyCall asks again where the server shed the call before any work and says when to come back. The
-// retries of gRPC itself go by the code alone, and RESOURCE_EXHAUSTED also stands for an answer that will
-// be too large the next time as well.
+// retryBusyCall repeats a call that the server rejected because it is busy. Such a rejection has the code
+// RESOURCE_EXHAUSTED and says when to try again. gRPC's own retries look only at the code, and
+// RESOURCE_EXHAUSTED also means that an answer is too large, which would be the same at the next try.
 func retryBusyCall(
 	ctx context.Context, method string, request, answer any, conn *grpc.ClientConn, call grpc.UnaryInvoker,
 	opts ...grpc.CallOption,
@@ -24,7 +24,8 @@ func retryBusyCall(
 	return retryBusy(ctx, func() error { return call(ctx, method, request, answer, conn, opts...) })
 }
 
-// retryBusy calls until the server is not busy any more, or the deadline would pass meanwhile.
+// retryBusy repeats a call until the server is no longer busy, or there were too many tries, or the deadline
+// would pass during the next pause.
 func retryBusy(ctx context.Context, call func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := call()
@@ -35,7 +36,7 @@ func retryBusy(ctx context.Context, call func() error) error {
 	}
 }
 
-// busy is how long to wait before the server that gave this error is asked again, 0 for not at all.
+// busy returns how long to wait before the next try, and 0 if this error must not be retried.
 func busy(err error) time.Duration {
 	if err == nil {
 		return 0
@@ -50,11 +51,12 @@ func busy(err error) time.Duration {
 	if fault.Code != codes.ResourceExhausted || fault.RetryDelay <= 0 {
 		return 0
 	}
-	// Up to half as long again, so that all who were shed at once do not come back at once.
+	// Up to half as long again, at random, so that rejected callers do not all come back at once.
 	return fault.RetryDelay + rand.N(fault.RetryDelay/2+1) //nolint:gosec // nobody gains by guessing a pause
 }
 
-// wait says whether the pause was over before the context was. It does not begin one that cannot be.
+// wait waits for the pause, and returns whether it has ended before the context. If the deadline comes before
+// the end of the pause, it returns false at once.
 func wait(ctx context.Context, pause time.Duration) bool {
 	if deadline, has := ctx.Deadline(); has && time.Until(deadline) <= pause {
 		return false

@@ -10,17 +10,19 @@ import (
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
-// ErrIncomplete is a streamed answer that ended in good order, but without all that it should hold.
+// ErrIncomplete means that a streamed answer ended without an error, but spans or the summary are missing. Ask
+// again.
 var ErrIncomplete = errors.New("tracecompletion: the streamed answer is incomplete")
 
-// CompleteStream completes one trace piece by piece: progress while the search goes on, then the spans in
-// chunks, then a summary. No more than a piece is in memory at a time, unless the caller keeps it. Use it
-// for answers that may not fit one message, and to draw progress.
+// CompleteStream completes one trace piece by piece: progress messages while the search runs, then the spans
+// in chunks, then a summary. Only one piece is in memory at a time, unless the caller keeps it. Use it for
+// answers that may be too large for one message, and to show progress.
 //
-// The error is an [*Error] or [ErrIncomplete], and the last that is yielded. Leaving the loop early cancels
-// the call. Retries happen only before the first piece: after it, the caller has seen something.
+// If the call fails, the last pair of the loop holds the error: an [*Error] or [ErrIncomplete]. Leaving the
+// loop early cancels the call. The call is retried only before its first piece, because later the caller has
+// already seen a part of the answer.
 //
-// The deadline bounds the whole stream, and so the time that the caller takes for the pieces.
+// The deadline is for the whole stream, so it includes the time that the caller needs for the pieces.
 func (c *Client) CompleteStream(
 	ctx context.Context, request *v1.CompleteTraceRequest,
 ) iter.Seq2[*v1.StreamCompleteTraceResponse, error] {
@@ -41,12 +43,12 @@ func (c *Client) CompleteStream(
 	}
 }
 
-// pieces is what gRPC makes of a streamed answer.
+// pieces is the stream of an answer, as gRPC gives it.
 type pieces interface {
 	Recv() (*v1.StreamCompleteTraceResponse, error)
 }
 
-// openStream asks, and waits for the first piece: failures up to it can be retried.
+// openStream opens the stream and waits for the first piece. Failures before that piece are retried.
 func (c *Client) openStream(
 	ctx context.Context, request *v1.StreamCompleteTraceRequest,
 ) (stream pieces, first *v1.StreamCompleteTraceResponse, err error) {
@@ -65,7 +67,7 @@ func (c *Client) openStream(
 	return stream, first, err
 }
 
-// end is the error of a stream that has ended, nil for a whole answer.
+// end returns the error of a stream that has ended, and nil if the answer is complete.
 func (c *Client) end(ctx context.Context, err error, seen tally) error {
 	if !errors.Is(err, io.EOF) {
 		return c.fault(ctx, err)
@@ -73,7 +75,7 @@ func (c *Client) end(ctx context.Context, err error, seen tally) error {
 	return seen.check()
 }
 
-// tally counts what a stream has brought.
+// tally counts the spans and chunks of a stream.
 type tally struct {
 	spans, chunks int64
 	summary       *v1.CompletionSummary
@@ -92,17 +94,17 @@ func (t *tally) add(piece *v1.StreamCompleteTraceResponse) {
 func (t *tally) check() error {
 	switch {
 	case t.summary == nil:
-		return fmt.Errorf("%w: it has no summary", ErrIncomplete)
+		return fmt.Errorf("%w: the summary is missing", ErrIncomplete)
 	case t.spans != t.summary.GetSpanCount() || t.chunks != t.summary.GetChunkCount():
-		return fmt.Errorf("%w: %d spans in %d chunks came, %d in %d were sent", ErrIncomplete,
+		return fmt.Errorf("%w: %d spans in %d chunks arrived, but the server sent %d in %d", ErrIncomplete,
 			t.spans, t.chunks, t.summary.GetSpanCount(), t.summary.GetChunkCount())
 	default:
 		return nil
 	}
 }
 
-// Collect puts the pieces of a streamed answer together, for an answer that is too large for one message
-// but not for memory.
+// Collect puts the pieces of a streamed answer together. Use it if the answer is too large for one message, but
+// fits into memory.
 func Collect(pieces iter.Seq2[*v1.StreamCompleteTraceResponse, error]) (*v1.CompleteTraceResponse, error) {
 	data := &v1.CompletedTrace{}
 	answer := &v1.CompleteTraceResponse{Data: data}

@@ -4,16 +4,16 @@ import io.tracecompletion.opentelemetry.Neighbourhood;
 import io.tracecompletion.v1.CompleteTraceResponse;
 import java.util.Collection;
 
-/** Completes a trace around one of the spans that an OpenTelemetry SDK has exported. */
+/** Completes the trace around one of the spans that an OpenTelemetry SDK has exported. */
 public final class CompleteAround {
   private CompleteAround() {}
 
   /**
    * Asks about one span.
    *
-   * @param client of the server
-   * @param spansOfTheTrace as an exporter gets them
-   * @param spanId of the span of interest
+   * @param client a client of the server
+   * @param spansOfTheTrace the spans of the trace, as an exporter receives them
+   * @param spanId the id of the span of interest
    * @return the completed trace
    */
   public static CompleteTraceResponse complete(

@@ -3,24 +3,34 @@ import io.tracecompletion.v1.AppSpan;
 import io.tracecompletion.v1.CompleteTraceRequest;
 import io.tracecompletion.v1.SpanKind;
 
-/** Completes a trace of one span, and prints the tree: {@code CompleteTrace 127.0.0.1:20418}. */
+/**
+ * Completes the trace around one span, and prints the tree: {@code CompleteTrace 127.0.0.1:20418}.
+ */
 public final class CompleteTrace {
   private CompleteTrace() {}
 
   /**
-   * Asks the server at the first argument about a span of the demo.
+   * Asks a server about a span of the demo.
    *
-   * @param args the target
+   * @param args the address of the server
    */
   public static void main(String[] args) {
     var span = AppSpan.newBuilder()
-        .setTraceId("f7a463809bc1b6447b28dcfd957dbc70").setSpanId("302642fce338b0ae")
-        .setSpanKind(SpanKind.SPAN_KIND_SERVER).setAppService("service-a").setName("GET /orders")
-        .setStartTimeUs(1_767_262_830_400_935L).setEndTimeUs(1_767_262_830_423_432L);
+        .setTraceId("f7a463809bc1b6447b28dcfd957dbc70")
+        .setSpanId("302642fce338b0ae")
+        .setSpanKind(SpanKind.SPAN_KIND_SERVER)
+        .setAppService("service-a")
+        .setName("GET /orders")
+        .setStartTimeUs(1_767_262_830_400_935L)
+        .setEndTimeUs(1_767_262_830_423_432L);
+    var request = CompleteTraceRequest.newBuilder().addAppSpans(span);
     try (var client = TraceCompletionClient.builder(args[0]).build()) {
-      var answer = client.complete(CompleteTraceRequest.newBuilder().addAppSpans(span).build());
-      answer.getData().getTracingList().forEach(found -> System.out.printf("%s <- %s  %s %s%n",
-          found.getDeepflowSpanId(), found.getDeepflowParentSpanId(), found.getTapSide(), found.getName()));
+      var answer = client.complete(request.build());
+      for (var found : answer.getData().getTracingList()) {
+        var id = found.getDeepflowSpanId();
+        var parent = found.getDeepflowParentSpanId();
+        System.out.printf("%s <- %s  %s %s%n", id, parent, found.getTapSide(), found.getName());
+      }
     }
   }
 }

@@ -4,28 +4,33 @@ import io.tracecompletion.v1.BatchCompleteTraceResponse;
 import io.tracecompletion.v1.CompleteTraceResponse;
 
 /**
- * What became of one question of a batch: a response or an error.
+ * The result of one question of a batch. Either {@code response} or {@code error} is set, and the
+ * other is null.
  *
- * @param id that of the question
- * @param response the answer, as of {@link TraceCompletionClient#complete}; null where there is an error
- * @param error why there is no answer; null where there is one
+ * @param id the id of the question
+ * @param response the same answer that {@link TraceCompletionClient#complete} gives; null if the
+ *     question failed
+ * @param error why the question failed; null if it has an answer
  */
 public record Answer(String id, CompleteTraceResponse response, TraceCompletionException error) {
 
   static Answer of(BatchCompleteTraceResponse message) {
     return switch (message.getResultCase()) {
       case ERROR ->
-          new Answer(message.getCorrelationId(), null,
-              TraceCompletionException.of(Fault.of(message.getError()), null));
-      case RESPONSE, RESULT_NOT_SET -> new Answer(message.getCorrelationId(), message.getResponse(), null);
+        new Answer(
+            message.getCorrelationId(),
+            null,
+            TraceCompletionException.of(Fault.of(message.getError()), null));
+      case RESPONSE, RESULT_NOT_SET ->
+        new Answer(message.getCorrelationId(), message.getResponse(), null);
     };
   }
 
   /**
-   * The response, or else throws the error.
+   * Returns the response, or throws the error.
    *
    * @return the response, never null
-   * @throws TraceCompletionException if the question has no answer
+   * @throws TraceCompletionException if the question failed
    */
   public CompleteTraceResponse get() {
     if (error != null) {

@@ -22,18 +22,23 @@ import java.util.function.Consumer;
 import java.util.function.Function;
 
 /**
- * Many questions, on one stream while it holds. Questions are taken as the stream has room, at most {@link #IN_FLIGHT}
- * without an answer, and one answer is asked for at a time: what is in memory does not grow with the batch. When the
- * stream breaks, the questions without an answer are asked again on another.
+ * Asks many questions on one stream. It takes a question when the stream has room and fewer than
+ * {@link #IN_FLIGHT} questions wait for an answer, and it requests one answer at a time. So the
+ * memory that it needs does not depend on the number of questions. When the stream breaks, it opens
+ * another and sends the unanswered questions again.
  *
- * <p>All fields but the future belong to whoever runs a callback of the current stream; gRPC runs them one after the
- * other, and the next stream begins after the end of the last.
+ * <p>All fields except the future are used only in callbacks of the current stream. gRPC runs these
+ * callbacks one after the other, and a new stream begins only after the previous one has ended.
  */
 final class Batch {
-  /** Questions without an answer. A server takes 16 unless configured otherwise; the others are on their way. */
+  /**
+   * Most questions that wait for an answer. A server works on 16 of them unless it is configured
+   * otherwise; the others are on their way, so that the server never has to wait for the next.
+   */
   static final int IN_FLIGHT = 32;
-  /** Streams that end without any answer, one after the other, before the batch gives up. */
+  /** The batch fails when this many streams in a row have ended without any answer. */
   static final int MAX_ATTEMPTS = 5;
+
   private static final Duration FIRST_PAUSE = Duration.ofMillis(100);
 
   final CompletableFuture<Void> future = new CompletableFuture<>();
@@ -46,25 +51,26 @@ final class Batch {
   private final Pauses pauses;
   private final boolean retry;
   private final Context context = Context.current();
-  /** Between two streams nothing else hears of the end of the context. */
+  /** Between two streams no call exists that would notice the end of the context. */
   private final Context.CancellationListener contextEnd = this::contextEnded;
 
-  /** Sent on the current stream, without an answer. */
+  /** Questions that were sent on the current stream and have no answer yet. */
   private final List<BatchCompleteTraceRequest> inFlight = new ArrayList<>();
-  /** Sent on a stream that broke, and not yet on the current one. */
+  /** Questions that were sent on a stream that broke, and have not been sent on the current one. */
   private final Deque<BatchCompleteTraceRequest> again = new ArrayDeque<>();
-  /** Streams since the last answer. */
+  /** Number of streams that were opened since the last answer. */
   private int attempts;
+
   private volatile ClientCallStreamObserver<BatchCompleteTraceRequest> call;
   private volatile long progress = System.nanoTime();
 
   /**
-   * A batch that does not run yet.
+   * Makes a batch. {@link #start} runs it.
    *
-   * @param open begins a stream whose answers go to the observer
-   * @param patience time without an answer after which the batch fails; zero for no bound
-   * @param deadline of the whole batch; null for none
-   * @param pauses those of the client
+   * @param open opens a stream whose answers go to the observer
+   * @param patience the batch fails if no answer comes for this long; zero for no limit
+   * @param deadline the deadline of the whole batch; null for none
+   * @param pauses the pauses of the client
    */
   Batch(
       Function<StreamObserver<BatchCompleteTraceResponse>, ?> open,
@@ -107,13 +113,16 @@ final class Batch {
     } catch (RuntimeException e) {
       future.completeExceptionally(e);
     }
-    // It may have ended while there was no stream yet to cancel.
+    // The batch may have ended before there was a stream to cancel.
     if (future.isCompletedExceptionally()) {
       cancel(null);
     }
   }
 
-  /** Ends a batch of which nothing is heard: gRPC itself would wait for ever where no deadline is set. */
+  /**
+   * Fails the batch if no answer came for too long. Without a deadline, gRPC itself would wait for
+   * ever.
+   */
   private void watch() {
     if (future.isDone()) {
       return;
@@ -128,7 +137,8 @@ final class Batch {
   }
 
   private void contextEnded(Context ended) {
-    future.completeExceptionally(faults.apply(Contexts.statusFromCancelled(ended).asRuntimeException()));
+    future.completeExceptionally(
+        faults.apply(Contexts.statusFromCancelled(ended).asRuntimeException()));
   }
 
   private void cancel(Throwable cause) {
@@ -138,7 +148,7 @@ final class Batch {
     }
   }
 
-  /** One stream. */
+  /** Receives the answers of one stream, and sends its questions. */
   private final class Answers
       implements ClientResponseObserver<BatchCompleteTraceRequest, BatchCompleteTraceResponse> {
     private boolean closed;
@@ -150,7 +160,7 @@ final class Batch {
       stream.setOnReadyHandler(this::send);
     }
 
-    /** Sends what there is room for. */
+    /** Sends questions as long as there is room. */
     private void send() {
       try {
         while (!closed && !future.isDone() && inFlight.size() < IN_FLIGHT && call.isReady()) {
@@ -180,7 +190,8 @@ final class Batch {
         return;
       }
       if (!answered(message.getCorrelationId())) {
-        Status status = Status.INTERNAL.withDescription("an answer to no question: " + message.getCorrelationId());
+        Status status = Status.INTERNAL.withDescription(
+            "an answer came for an id that was not asked: " + message.getCorrelationId());
         future.completeExceptionally(faults.apply(status.asRuntimeException()));
         return;
       }
@@ -196,7 +207,10 @@ final class Batch {
       call.request(1);
     }
 
-    /** Callers choose the ids, and need not make them unique: any question of that id will do. */
+    /**
+     * Removes the question that this answer belongs to, and returns whether there was one. Callers
+     * choose the ids and may use one twice. Then any of these questions is removed.
+     */
     private boolean answered(String id) {
       for (int i = 0; i < inFlight.size(); i++) {
         if (inFlight.get(i).getCorrelationId().equals(id)) {
@@ -217,12 +231,13 @@ final class Batch {
       boolean transientFault = busy || typed instanceof UnavailableException;
       Duration pause = Pause.spread(
           busy ? typed.getRetryDelay().orElseThrow() : FIRST_PAUSE.multipliedBy(1L << attempts));
-      boolean late = deadline != null && deadline.timeRemaining(TimeUnit.NANOSECONDS) <= Pause.nanos(pause);
+      boolean late =
+          deadline != null && deadline.timeRemaining(TimeUnit.NANOSECONDS) <= Pause.nanos(pause);
       if (!retry || !transientFault || attempts >= MAX_ATTEMPTS || late || context.isCancelled()) {
         future.completeExceptionally(typed);
         return;
       }
-      // In the order in which they were asked, before all others.
+      // They go first, in the order in which they were asked.
       for (int i = inFlight.size(); i-- > 0; ) {
         again.push(inFlight.get(i));
       }
@@ -241,7 +256,8 @@ final class Batch {
       if (inFlight.isEmpty() && closed) {
         future.complete(null);
       } else {
-        Status status = Status.INTERNAL.withDescription("the stream ended with questions unanswered");
+        Status status =
+            Status.INTERNAL.withDescription("the stream ended before all questions were answered");
         future.completeExceptionally(faults.apply(new StatusRuntimeException(status)));
       }
     }

@@ -11,9 +11,10 @@ import io.grpc.Status;
 import java.util.concurrent.Executor;
 import java.util.function.Supplier;
 
-/** Puts a token on each call, a fresh one on each try. */
+/** Adds a bearer token to each call. It asks the source for the token again at each try. */
 final class BearerToken extends CallCredentials implements ClientInterceptor {
-  static final Metadata.Key<String> HEADER = Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
+  static final Metadata.Key<String> HEADER =
+      Metadata.Key.of("authorization", Metadata.ASCII_STRING_MARSHALLER);
 
   private final Supplier<String> source;
 
@@ -22,8 +23,10 @@ final class BearerToken extends CallCredentials implements ClientInterceptor {
   }
 
   @Override
-  public <Q, A> ClientCall<Q, A> interceptCall(MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
-    return next.newCall(method, options.getCredentials() == null ? options.withCallCredentials(this) : options);
+  public <Q, A> ClientCall<Q, A> interceptCall(
+      MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
+    return next.newCall(
+        method, options.getCredentials() == null ? options.withCallCredentials(this) : options);
   }
 
   @Override
@@ -36,7 +39,9 @@ final class BearerToken extends CallCredentials implements ClientInterceptor {
     try {
       token = source.get();
     } catch (RuntimeException e) {
-      applier.fail(Status.UNAUTHENTICATED.withDescription("no bearer token: " + e.getMessage()).withCause(e));
+      applier.fail(Status.UNAUTHENTICATED
+          .withDescription("no bearer token: " + e.getMessage())
+          .withCause(e));
       return;
     }
     if (token == null || token.isEmpty()) {

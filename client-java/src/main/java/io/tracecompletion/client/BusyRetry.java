@@ -7,10 +7,12 @@ import io.grpc.ClientInterceptor;
 import io.grpc.MethodDescriptor;
 
 /**
- * Asks again where the server shed a call before any work and says when to come back. The retries of gRPC itself go by
- * the code alone, and RESOURCE_EXHAUSTED also stands for an answer that will be too large the next time as well.
+ * Repeats a call that the server rejected because it is busy. Such a rejection has the code
+ * RESOURCE_EXHAUSTED and says when to try again. gRPC's own retries look only at the code, and
+ * RESOURCE_EXHAUSTED also means that an answer is too large, which would be the same at the next
+ * try.
  *
- * <p>Only calls with one message from the client: a batch asks again by itself.
+ * <p>This is for calls with one message from the client. A batch repeats its questions itself.
  */
 final class BusyRetry implements ClientInterceptor {
   private final Pauses pauses;
@@ -20,7 +22,8 @@ final class BusyRetry implements ClientInterceptor {
   }
 
   @Override
-  public <Q, A> ClientCall<Q, A> interceptCall(MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
+  public <Q, A> ClientCall<Q, A> interceptCall(
+      MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
     return method.getType().clientSendsOneMessage()
         ? new BusyRetryCall<>(method, options, next, pauses)
         : next.newCall(method, options);

@@ -14,12 +14,12 @@ import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 
 /**
- * A call that is made again while the server is busy. What the caller has done so far is kept and done again to the
- * next try; what a try brings is handed on, so that the caller sees one call. It keeps one message, and no thread: a
- * pause is an entry in the JDK's own timer.
+ * A call that is repeated while the server is busy. It keeps what the caller did (headers, the
+ * message, requests) and does the same to the next try. The caller sees a single call. It keeps one
+ * message in memory and no thread: a pause is an entry in the JDK's own timer.
  */
 final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
-  /** Bounds how often a busy server is asked, whatever the deadline. */
+  /** Most tries of one call, even if the deadline would allow more. */
   static final int MAX_ATTEMPTS = 5;
 
   private final MethodDescriptor<Q, A> method;
@@ -27,14 +27,16 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
   private final Channel channel;
   private final Pauses pauses;
   private final Context context = Context.current();
-  /** In a pause nothing else hears of the end of the context. */
-  private final Context.CancellationListener contextEnd = ended -> endPause(Contexts.statusFromCancelled(ended));
+  /** During a pause no call exists that would notice the end of the context. */
+  private final Context.CancellationListener contextEnd =
+      ended -> endPause(Contexts.statusFromCancelled(ended));
 
   // Guarded by this.
   private ClientCall<Q, A> current;
   private int attempt = 1;
-  /** Between two tries: {@link #current} has ended. */
+  /** Whether the call waits between two tries. Then {@link #current} has ended. */
   private boolean pausing;
+
   private boolean cancelled;
 
   // What the caller has done so far.
@@ -45,7 +47,8 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
   private boolean halfClosed;
   private Boolean compression;
 
-  BusyRetryCall(MethodDescriptor<Q, A> method, CallOptions options, Channel channel, Pauses pauses) {
+  BusyRetryCall(
+      MethodDescriptor<Q, A> method, CallOptions options, Channel channel, Pauses pauses) {
     this.method = method;
     this.options = options;
     this.channel = channel;
@@ -96,7 +99,10 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
     endPause(Status.CANCELLED.withDescription(text).withCause(cause));
   }
 
-  /** Ends the call, if it waits for its next try: none is left that would say so. */
+  /**
+   * Ends the call if it waits for its next try. During a pause no other call exists that could
+   * report the end.
+   */
   private void endPause(Status status) {
     synchronized (this) {
       if (!pausing) {
@@ -124,7 +130,7 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
     return current.getAttributes();
   }
 
-  /** Plans another try, if there may be one. */
+  /** Plans another try if that is allowed, and returns whether it did. */
   private boolean again(Duration pause) {
     if (!mayTry(pause)) {
       return false;
@@ -136,7 +142,8 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
 
   private synchronized boolean mayTry(Duration pause) {
     Deadline deadline = TraceCompletionClient.sooner(options.getDeadline(), context.getDeadline());
-    boolean late = deadline != null && deadline.timeRemaining(TimeUnit.NANOSECONDS) <= Pause.nanos(pause);
+    boolean late =
+        deadline != null && deadline.timeRemaining(TimeUnit.NANOSECONDS) <= Pause.nanos(pause);
     if (cancelled || attempt == MAX_ATTEMPTS || late) {
       return false;
     }
@@ -181,7 +188,7 @@ final class BusyRetryCall<Q, A> extends ClientCall<Q, A> {
     return copy;
   }
 
-  /** Hands on what a try brings, except its end where another follows. */
+  /** Passes the events of one try to the caller, except its end if another try follows. */
   private final class Attempt extends Listener<A> {
     private boolean answered;
 

@@ -4,23 +4,25 @@ import io.tracecompletion.v1.CompletionProgress;
 import io.tracecompletion.v1.SpanChunk;
 
 /**
- * Takes a streamed answer piece by piece. Calls come one after the other, and the next piece is only asked for when a
- * call has returned: a listener that is slow slows the server down. One that throws cancels the call.
+ * Receives a streamed answer piece by piece. Its methods are called one after the other. The next
+ * piece is requested only when the method has returned, so a slow listener slows the server down.
+ * If a method throws, the call is cancelled.
  */
 @FunctionalInterface
 public interface CompletionListener {
 
   /**
-   * The search goes on. Called none, one or many times, before the first chunk.
+   * Reports the progress of the search. It is called any number of times, also never, before the
+   * first chunk.
    *
-   * @param progress how far it is
+   * @param progress how far the search is
    */
   default void onProgress(CompletionProgress progress) {}
 
   /**
-   * The next spans of the answer, in its order.
+   * Receives the next spans. All chunks together are the spans of the answer, in its order.
    *
-   * @param chunk at least one span
+   * @param chunk the spans, at least one
    */
   void onChunk(SpanChunk chunk);
 }

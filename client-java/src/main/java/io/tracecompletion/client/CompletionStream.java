@@ -14,13 +14,15 @@ import java.util.NoSuchElementException;
 import java.util.function.Function;
 
 /**
- * The pieces of a streamed answer: progress while the search goes on, then the spans in chunks, then a summary. A
- * handful of pieces is in memory at a time, unless the caller keeps more. For one thread at a time.
+ * The pieces of a streamed answer: progress messages while the search runs, then the spans in
+ * chunks, then a summary. Only a few pieces are in memory at a time, unless the caller keeps them.
+ * It must not be used by two threads at once.
  *
- * <p>{@link #close()} must be called unless all pieces have been read: it cancels the call. The deadline bounds the
- * whole stream, and so the time that the caller takes for the pieces.
+ * <p>Call {@link #close()} unless you have read all pieces: it cancels the call. The deadline is
+ * for the whole stream, so it includes the time that the caller needs for the pieces.
  */
-public final class CompletionStream implements Iterator<StreamCompleteTraceResponse>, AutoCloseable {
+public final class CompletionStream
+    implements Iterator<StreamCompleteTraceResponse>, AutoCloseable {
   private final Context.CancellableContext context;
   private final Iterator<StreamCompleteTraceResponse> pieces;
   private final Function<Throwable, TraceCompletionException> faults;
@@ -36,11 +38,12 @@ public final class CompletionStream implements Iterator<StreamCompleteTraceRespo
   }
 
   /**
-   * Waits for the next piece.
+   * Waits until the next piece is there or the stream has ended.
    *
-   * @return false after the summary
+   * @return whether there is another piece; false after the summary
    * @throws TraceCompletionException if the call failed
-   * @throws IncompleteAnswerException if it ended without all that the answer should hold
+   * @throws IncompleteAnswerException if the stream ended without an error, but spans or the
+   *     summary are missing
    */
   @Override
   public boolean hasNext() {
@@ -59,10 +62,11 @@ public final class CompletionStream implements Iterator<StreamCompleteTraceRespo
   }
 
   /**
-   * Waits for the next piece. A caller passes over kinds that it does not know.
+   * Waits for the next piece. A newer server may send kinds of pieces that this client does not
+   * know: ignore them.
    *
    * @return the next piece
-   * @throws TraceCompletionException as {@link #hasNext()}
+   * @throws TraceCompletionException as in {@link #hasNext()}
    * @throws NoSuchElementException after the summary
    */
   @Override
@@ -76,11 +80,11 @@ public final class CompletionStream implements Iterator<StreamCompleteTraceRespo
   }
 
   /**
-   * Puts the pieces together, for an answer that is too large for one message but not for memory. To be called before
-   * any piece has been read.
+   * Reads all pieces and puts them together. Use it if the answer is too large for one message, but
+   * fits into memory. Call it before reading any piece.
    *
-   * @return what {@link TraceCompletionClient#complete} would have answered
-   * @throws TraceCompletionException as {@link #hasNext()}
+   * @return the same answer that {@link TraceCompletionClient#complete} would have given
+   * @throws TraceCompletionException as in {@link #hasNext()}
    */
   public CompleteTraceResponse collect() {
     CompletedTrace.Builder data = CompletedTrace.newBuilder();
@@ -104,7 +108,7 @@ public final class CompletionStream implements Iterator<StreamCompleteTraceRespo
         .build();
   }
 
-  /** Cancels what is left of the call. */
+  /** Cancels the call, if it still runs. */
   @Override
   public void close() {
     context.cancel(null);

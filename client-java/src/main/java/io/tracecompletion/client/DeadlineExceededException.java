@@ -1,6 +1,6 @@
 package io.tracecompletion.client;
 
-/** The time was up before there was an answer. */
+/** The deadline passed before there was an answer. */
 public final class DeadlineExceededException extends TraceCompletionException {
   private static final long serialVersionUID = 1;
 

@@ -15,38 +15,42 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 
-/** What a status says, details included. */
+/** A gRPC status and its details, as this client reads them. */
 record Fault(
-    Status status, ErrorReason reason, String requestId, List<Violation> violations, Duration retryDelay) {
+    Status status,
+    ErrorReason reason,
+    String requestId,
+    List<Violation> violations,
+    Duration retryDelay) {
 
-  /** Whose reasons we know. */
+  /** The domain of the reasons that this client knows. */
   private static final String DOMAIN = "tracecompletion.v1";
 
-  /** A status that says nothing but itself. */
+  /** Reads a status without details. */
   static Fault of(Status status) {
     return new Fault(status, ErrorReason.ERROR_REASON_UNSPECIFIED, "", List.of(), Duration.ZERO);
   }
 
-  /** What ended a call. */
+  /** Reads the error that ended a call. */
   static Fault of(Throwable error) {
     Status status = Status.fromThrowable(error);
     Metadata trailers = Status.trailersFromThrowable(error);
     return of(status, trailers == null ? new Metadata() : trailers);
   }
 
-  /** What ended a call. */
+  /** Reads the status that ended a call. */
   static Fault of(Status status, Metadata trailers) {
     com.google.rpc.Status proto = StatusProto.fromStatusAndTrailers(status, trailers);
     return read(status, proto.getDetailsList());
   }
 
-  /** What became of a question in a batch. */
+  /** Reads the error of one question of a batch. */
   static Fault of(com.google.rpc.Status proto) {
     Status status = Status.fromCodeValue(proto.getCode()).withDescription(proto.getMessage());
     return read(status, proto.getDetailsList());
   }
 
-  /** The server has shed the call before any work, and says when to come back. */
+  /** Whether the server rejected the call because it is busy, and says when to try again. */
   boolean busy() {
     return status.getCode() == Status.Code.RESOURCE_EXHAUSTED && !retryDelay.isZero();
   }
@@ -65,14 +69,15 @@ record Fault(
             requestId = info.getMetadataOrDefault("request_id", "");
           }
         } else if (detail.is(BadRequest.class)) {
-          for (BadRequest.FieldViolation fault : detail.unpack(BadRequest.class).getFieldViolationsList()) {
+          for (BadRequest.FieldViolation fault :
+              detail.unpack(BadRequest.class).getFieldViolationsList()) {
             violations.add(new Violation(fault.getField(), fault.getDescription()));
           }
         } else if (detail.is(RetryInfo.class)) {
           retryDelay = duration(detail.unpack(RetryInfo.class).getRetryDelay());
         }
       } catch (InvalidProtocolBufferException e) {
-        // The code and the message still hold.
+        // The code and the message are still of use.
         continue;
       }
     }

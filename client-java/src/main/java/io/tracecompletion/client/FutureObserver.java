@@ -5,7 +5,10 @@ import io.grpc.stub.ClientResponseObserver;
 import java.util.concurrent.CompletableFuture;
 import java.util.function.Function;
 
-/** Turns a call into a future: one that the caller ends, by {@code cancel}, {@code orTimeout} or else, cancels it. */
+/**
+ * Turns a call into a future. If the caller ends the future, with {@code cancel}, {@code orTimeout}
+ * or otherwise, the call is cancelled.
+ */
 abstract class FutureObserver<Q, A, T> implements ClientResponseObserver<Q, A> {
   final CompletableFuture<T> future = new CompletableFuture<>();
   private final Function<Throwable, TraceCompletionException> faults;
@@ -18,7 +21,7 @@ abstract class FutureObserver<Q, A, T> implements ClientResponseObserver<Q, A> {
   @Override
   public void beforeStart(ClientCallStreamObserver<Q> call) {
     future.whenComplete((result, error) -> {
-      // A call that has ended by itself may still be in the hands of the thread that made it.
+      // A call that has ended by itself is not cancelled: another thread may still be starting it.
       if (error != null && !ended) {
         call.cancel("the future has ended", error);
       }
@@ -41,6 +44,6 @@ abstract class FutureObserver<Q, A, T> implements ClientResponseObserver<Q, A> {
     }
   }
 
-  /** What a call that ended in good order has brought. */
+  /** The result of a call that ended without an error. */
   abstract T result();
 }

@@ -4,11 +4,14 @@ import io.grpc.Status;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 
-/** Waiting for futures. */
+/** Waits for futures. */
 final class Futures {
   private Futures() {}
 
-  /** Waits for a future that fails with nothing but a {@link RuntimeException}. An interrupt cancels it. */
+  /**
+   * Waits for a future that can only fail with a {@link RuntimeException}, and throws that. If the
+   * thread is interrupted, the future is cancelled.
+   */
   static <T> T await(CompletableFuture<T> future) {
     try {
       return future.get();

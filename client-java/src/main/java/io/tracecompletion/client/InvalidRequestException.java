@@ -1,6 +1,9 @@
 package io.tracecompletion.client;
 
-/** The request breaks the contract: {@link #getViolations()} says where. Asking again is of no use. */
+/**
+ * The request is invalid, and {@link #getViolations()} lists the faults. Sending it again will fail
+ * again.
+ */
 public final class InvalidRequestException extends TraceCompletionException {
   private static final long serialVersionUID = 1;
 

@@ -8,9 +8,10 @@ import io.grpc.ForwardingClientCall.SimpleForwardingClientCall;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 
-/** Names the organisation whose flow log is asked, unless the call does so itself. */
+/** Adds the header that names the organisation, unless the call already has it. */
 final class OrganisationInterceptor implements ClientInterceptor {
-  static final Metadata.Key<String> HEADER = Metadata.Key.of("x-org-id", Metadata.ASCII_STRING_MARSHALLER);
+  static final Metadata.Key<String> HEADER =
+      Metadata.Key.of("x-org-id", Metadata.ASCII_STRING_MARSHALLER);
 
   private final String organisation;
 
@@ -19,7 +20,8 @@ final class OrganisationInterceptor implements ClientInterceptor {
   }
 
   @Override
-  public <Q, A> ClientCall<Q, A> interceptCall(MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
+  public <Q, A> ClientCall<Q, A> interceptCall(
+      MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
     return new SimpleForwardingClientCall<>(next.newCall(method, options)) {
       @Override
       public void start(Listener<A> listener, Metadata headers) {

@@ -6,15 +6,19 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicReference;
 
 /**
- * The pauses of one client before it asks again. They end with the client: a call that waits for its next try would
- * outlive it otherwise.
+ * The pauses of one client between two tries. Closing the client ends them. Otherwise a call that
+ * waits for its next try would live longer than the client.
  */
 final class Pauses implements AutoCloseable {
-  /** Emptied by whoever runs the task, so that the JDK's timer does not keep the call of a pause that has ended. */
+  /**
+   * One reference for each pause. Running the task empties the reference, so that the JDK's timer
+   * does not keep a call in memory after its pause has ended.
+   */
   private final Set<AtomicReference<Runnable>> waiting = ConcurrentHashMap.newKeySet();
+
   private volatile boolean closed;
 
-  /** Runs the task once: when the pause is over, or when the client is closed. The task must not wait. */
+  /** Runs the task once: after the pause, or when the client is closed. The task must not block. */
   void then(Duration pause, Runnable task) {
     AtomicReference<Runnable> waiter = new AtomicReference<>(task);
     waiting.add(waiter);
@@ -24,7 +28,15 @@ final class Pauses implements AutoCloseable {
     }
   }
 
-  /** Runs what waits now. The channel is shut down by then, and tells each call so. */
+  /** Number of calls that wait for their next try now. */
+  int count() {
+    return waiting.size();
+  }
+
+  /**
+   * Runs all tasks that wait now. The channel has been shut down before, so each call ends with
+   * that error.
+   */
   @Override
   public void close() {
     closed = true;

@@ -6,14 +6,16 @@ import io.tracecompletion.v1.StreamCompleteTraceRequest;
 import io.tracecompletion.v1.StreamCompleteTraceResponse;
 import java.util.function.Function;
 
-/** Hands the pieces of a stream to a listener, and asks for one at a time. */
+/** Passes the pieces of a stream to a listener. It requests one piece at a time. */
 final class PiecesObserver
-    extends FutureObserver<StreamCompleteTraceRequest, StreamCompleteTraceResponse, CompletionSummary> {
+    extends FutureObserver<
+        StreamCompleteTraceRequest, StreamCompleteTraceResponse, CompletionSummary> {
   private final CompletionListener listener;
   private final Tally tally = new Tally();
   private ClientCallStreamObserver<StreamCompleteTraceRequest> call;
 
-  PiecesObserver(CompletionListener listener, Function<Throwable, TraceCompletionException> faults) {
+  PiecesObserver(
+      CompletionListener listener, Function<Throwable, TraceCompletionException> faults) {
     super(faults);
     this.listener = listener;
   }
@@ -35,7 +37,7 @@ final class PiecesObserver
       switch (piece.getPartCase()) {
         case PROGRESS -> listener.onProgress(piece.getProgress());
         case CHUNK -> listener.onChunk(piece.getChunk());
-        case SUMMARY, PART_NOT_SET -> { }
+        case SUMMARY, PART_NOT_SET -> {}
       }
     } catch (Throwable e) {
       future.completeExceptionally(e);

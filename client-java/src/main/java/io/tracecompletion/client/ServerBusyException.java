@@ -1,6 +1,9 @@
 package io.tracecompletion.client;
 
-/** The server has shed the call before any work: ask again after {@link #getRetryDelay()}. */
+/**
+ * The server is busy and rejected the call before working on it. Try again after
+ * {@link #getRetryDelay()}.
+ */
 public final class ServerBusyException extends TraceCompletionException {
   private static final long serialVersionUID = 1;
 

@@ -3,7 +3,7 @@ package io.tracecompletion.client;
 import io.tracecompletion.v1.CompletionSummary;
 import io.tracecompletion.v1.StreamCompleteTraceResponse;
 
-/** Counts what a stream has brought. */
+/** Counts the spans and chunks of a stream. */
 final class Tally {
   private long spans;
   private long chunks;
@@ -18,14 +18,17 @@ final class Tally {
     }
   }
 
-  /** The summary of a stream that has ended in good order. */
+  /**
+   * Returns the summary, or throws if the stream lacks something. To be called when the stream has
+   * ended.
+   */
   CompletionSummary check() {
     if (summary == null) {
-      throw new IncompleteAnswerException("it has no summary");
+      throw new IncompleteAnswerException("the summary is missing");
     }
     if (spans != summary.getSpanCount() || chunks != summary.getChunkCount()) {
       throw new IncompleteAnswerException(
-          "%d spans in %d chunks came, %d in %d were sent"
+          "%d spans in %d chunks arrived, but the server sent %d in %d"
               .formatted(spans, chunks, summary.getSpanCount(), summary.getChunkCount()));
     }
     return summary;

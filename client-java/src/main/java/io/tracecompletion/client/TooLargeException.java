@@ -1,6 +1,9 @@
 package io.tracecompletion.client;
 
-/** The request or the answer is over a limit, which the message names. Asking again is of no use. */
+/**
+ * The request or the answer is larger than a limit, which the message names. Trying again will fail
+ * again.
+ */
 public final class TooLargeException extends TraceCompletionException {
   private static final long serialVersionUID = 1;
 

@@ -27,38 +27,55 @@ import java.util.function.Consumer;
 import java.util.stream.IntStream;
 
 /**
- * Asks a Trace Completion server. Safe for use by many threads; one per process is enough. Its defaults suit an APM in
- * the same cluster:
+ * A client of a Trace Completion server. Many threads can use one client at the same time, and one
+ * client per process is enough. The defaults are made for an APM in the same cluster:
  *
  * <ul>
- *   <li>a call whose {@link Context} has no deadline gets one of 30 seconds;
- *   <li>a server that cannot be reached is waited for up to the deadline, and what fails with UNAVAILABLE is asked
- *       again after a jittered pause; a server that is busy is asked again when it says so;
- *   <li>calls go round all addresses of the target, and answers of up to 64 MiB are taken;
- *   <li>an error is a {@link TraceCompletionException}, with a reason, the faults of the request and its id.
+ *   <li>A call whose {@link Context} has no deadline gets a deadline of 30 seconds.
+ *   <li>If the server cannot be reached, the call waits for it until the deadline. A call that
+ *       fails with UNAVAILABLE is tried again after a short random pause. If the server is busy,
+ *       the call is tried again when the server says.
+ *   <li>Calls are spread over all addresses of the target.
+ *   <li>An answer may have up to 64 MiB.
+ *   <li>Every error is a {@link TraceCompletionException} with a reason, the faults of the request
+ *       and the request id.
  * </ul>
  *
- * <p>An answer with the OPT_STATUS {@code PARTIAL_RESULT} is no error: what was found is there, and the description
- * says what is missing.
+ * <p>An answer with the OPT_STATUS {@code PARTIAL_RESULT} is not an error. It holds the spans that
+ * were found, and its description says what is missing.
  */
 public final class TraceCompletionClient implements AutoCloseable {
-  /** Bounds {@link #close()}. */
+  /** {@link #close()} takes no longer than this. */
   private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(5);
-  /** Bounds {@link #isHealthy()}, which a probe asks. */
+  /** {@link #isHealthy()} takes no longer than this, because probes call it. */
   private static final Duration HEALTH_TIMEOUT = Duration.ofSeconds(5);
-  /** A server bounds each question of a batch by itself; one that is silent for so many timeouts is gone. */
+  /**
+   * A batch fails after this many timeouts without an answer. The server itself limits the time of
+   * each question, so a server that is silent for longer is gone.
+   */
   private static final int BATCH_PATIENCE = 2;
 
   private final String target;
   private final ManagedChannel channel;
-  private final Pauses pauses;
+  /** Not private, so that tests can see that a call waits for its next try. */
+  final Pauses pauses;
+
   private final Duration timeout;
-  /** Whether the timeout holds beside a deadline of the context, and not only in its absence. */
+  /**
+   * Whether the timeout also applies when the context has a deadline. Then the sooner of both
+   * counts.
+   */
   private final boolean timeoutAlways;
+
   private final boolean retry;
 
   TraceCompletionClient(
-      String target, ManagedChannel channel, Pauses pauses, Duration timeout, boolean timeoutAlways, boolean retry) {
+      String target,
+      ManagedChannel channel,
+      Pauses pauses,
+      Duration timeout,
+      boolean timeoutAlways,
+      boolean retry) {
     this.target = target;
     this.channel = channel;
     this.pauses = pauses;
@@ -68,10 +85,10 @@ public final class TraceCompletionClient implements AutoCloseable {
   }
 
   /**
-   * Begins a client of the server at the target.
+   * Begins to build a client.
    *
-   * @param target in gRPC's syntax: {@code host:port}, where all addresses of the host are used, as those behind a
-   *     headless service
+   * @param target the server in gRPC's syntax, such as {@code host:port}. If the host name has
+   *     several addresses, as that of a headless service has, all of them are used
    * @return a builder with safe defaults
    */
   public static TraceCompletionClientBuilder builder(String target) {
@@ -79,12 +96,12 @@ public final class TraceCompletionClient implements AutoCloseable {
   }
 
   /**
-   * This client with another deadline, on the same connections: {@code
-   * client.withTimeout(Duration.ofSeconds(3)).complete(request)}. The deadline of the {@link Context} holds too, if it
-   * is sooner. To close either is to close both.
+   * Returns a client with another timeout that shares the connections of this one:
+   * {@code client.withTimeout(Duration.ofSeconds(3)).complete(request)}. If the {@link Context} has
+   * an earlier deadline, that one counts. Closing one of the two clients closes both.
    *
-   * @param timeout the time of each call, more than zero
-   * @return a client that shares all but the deadline
+   * @param timeout the time for each call, more than zero
+   * @return a client that differs only in the timeout
    */
   public TraceCompletionClient withTimeout(Duration timeout) {
     return new TraceCompletionClient(
@@ -92,11 +109,12 @@ public final class TraceCompletionClient implements AutoCloseable {
   }
 
   /**
-   * Completes one trace, and waits for the answer. An interrupt cancels the call.
+   * Completes one trace, and waits for the answer. If the thread is interrupted, the call is
+   * cancelled.
    *
-   * @param request what to complete
-   * @return the answer, whole or partial
-   * @throws TraceCompletionException if there is none
+   * @param request the spans of the trace, and how far to search
+   * @return the answer, complete or partial
+   * @throws TraceCompletionException if the call failed
    */
   public CompleteTraceResponse complete(CompleteTraceRequest request) {
     Objects.requireNonNull(request, "request");
@@ -108,10 +126,11 @@ public final class TraceCompletionClient implements AutoCloseable {
   }
 
   /**
-   * Completes one trace.
+   * Completes one trace without waiting.
    *
-   * @param request what to complete
-   * @return the answer; fails with a {@link TraceCompletionException}; cancels the call when cancelled
+   * @param request the spans of the trace, and how far to search
+   * @return a future of the answer. It fails with a {@link TraceCompletionException}. Cancelling it
+   *     cancels the call
    */
   public CompletableFuture<CompleteTraceResponse> completeAsync(CompleteTraceRequest request) {
     Objects.requireNonNull(request, "request");
@@ -121,18 +140,20 @@ public final class TraceCompletionClient implements AutoCloseable {
   }
 
   /**
-   * Completes one trace piece by piece, for answers that may not fit one message. Retries happen only before the first
-   * piece: after it, the caller has seen something.
+   * Completes one trace piece by piece. Use it for answers that may be too large for one message.
+   * The call is retried only before its first piece, because later the caller has already seen a
+   * part of the answer.
    *
-   * @param request what to complete
-   * @return the pieces, to be read to the end or closed
+   * @param request the spans of the trace, and how far to search
+   * @return the pieces. Read them to the end, or close the stream
    */
   public CompletionStream completeStream(CompleteTraceRequest request) {
     Context.CancellableContext context = Context.current().withCancellation();
     Context previous = context.attach();
     try {
-      Iterator<StreamCompleteTraceResponse> pieces =
-          timed(TraceCompletionServiceGrpc.newBlockingStub(open())).streamCompleteTrace(question(request));
+      Iterator<StreamCompleteTraceResponse> pieces = timed(
+              TraceCompletionServiceGrpc.newBlockingStub(open()))
+          .streamCompleteTrace(question(request));
       return new CompletionStream(context, pieces, this::fault);
     } catch (RuntimeException e) {
       context.cancel(e);
@@ -143,37 +164,41 @@ public final class TraceCompletionClient implements AutoCloseable {
   }
 
   /**
-   * Completes one trace piece by piece, without waiting. Retries happen only before the first piece.
+   * Completes one trace piece by piece, without waiting. The call is retried only before its first
+   * piece.
    *
-   * @param request what to complete
-   * @param listener takes the pieces, on a thread of the client
-   * @return the summary, once the listener has all pieces; fails with a {@link TraceCompletionException}, or with what
-   *     the listener has thrown; cancels the call when cancelled
+   * @param request the spans of the trace, and how far to search
+   * @param listener receives the pieces, on a thread of the client
+   * @return a future of the summary, which is done when the listener has received all pieces. It
+   *     fails with a {@link TraceCompletionException}, or with the exception that the listener has
+   *     thrown. Cancelling it cancels the call
    */
   public CompletableFuture<CompletionSummary> completeStream(
       CompleteTraceRequest request, CompletionListener listener) {
     Objects.requireNonNull(listener, "listener");
     PiecesObserver observer = new PiecesObserver(listener, this::fault);
-    timed(TraceCompletionServiceGrpc.newStub(open())).streamCompleteTrace(question(request), observer);
+    timed(TraceCompletionServiceGrpc.newStub(open()))
+        .streamCompleteTrace(question(request), observer);
     return observer.future;
   }
 
   /**
-   * Completes many traces, and waits for all answers. One bad question does not spoil the others. An interrupt cancels
-   * what is left.
+   * Completes many traces, and waits for all answers. If one question fails, the others are still
+   * answered. If the thread is interrupted, the remaining questions are cancelled.
    *
-   * @param requests what to complete
-   * @return an answer to each, in the same order, with its index as the id. Where the stream failed for good, those
-   *     that are left have its error
+   * @param requests one question for each trace
+   * @return one answer for each question, in the same order. The id of an answer is the index of
+   *     its question. If the stream fails and cannot be opened again, all remaining answers hold
+   *     that error
    */
   public List<Answer> completeBatch(List<CompleteTraceRequest> requests) {
     Answer[] answers = new Answer[requests.size()];
-    Iterator<BatchCompleteTraceRequest> questions =
-        IntStream.range(0, answers.length)
-            .mapToObj(i -> question(Integer.toString(i), requests.get(i)))
-            .iterator();
+    Iterator<BatchCompleteTraceRequest> questions = IntStream.range(0, answers.length)
+        .mapToObj(i -> question(Integer.toString(i), requests.get(i)))
+        .iterator();
     try {
-      Futures.await(completeBatch(questions, answer -> answers[Integer.parseInt(answer.id())] = answer));
+      Futures.await(
+          completeBatch(questions, answer -> answers[Integer.parseInt(answer.id())] = answer));
     } catch (TraceCompletionException e) {
       if (Thread.currentThread().isInterrupted()) {
         throw e;
@@ -188,42 +213,58 @@ public final class TraceCompletionClient implements AutoCloseable {
   }
 
   /**
-   * Completes any number of traces on one stream, without waiting. What is in memory does not grow with their number:
-   * questions are taken and answers handed out as the stream moves. When the server goes away, questions without an
-   * answer are asked again.
+   * Completes any number of traces on one stream, without waiting. The memory that it needs does
+   * not depend on their number: it takes a question when there is room for it, and passes on each
+   * answer when it arrives. If the server goes away, the unanswered questions are asked again.
    *
-   * <p>There is no deadline unless {@link #withTimeout} or the {@link Context} set one for the whole batch. Without, it
-   * fails where no answer comes for two timeouts.
+   * <p>There is no deadline for the whole batch, unless {@link #withTimeout} or the {@link Context}
+   * sets one. Without a deadline, the batch fails when no answer has arrived for twice the timeout.
    *
-   * @param questions with ids of the caller's choice. Asked on the threads of the client: it should not wait
-   * @param answers takes the answers, one at a time, as they finish, in any order
-   * @return done after the last answer; fails with a {@link TraceCompletionException} if the stream failed for good, or
-   *     with what the iterator or the consumer has thrown; cancels all when cancelled
+   * @param questions the questions, with ids that the caller chooses. The iterator runs on threads
+   *     of the client and should not block
+   * @param answers receives the answers one at a time, in the order in which they finish
+   * @return a future that is done after the last answer. It fails with a
+   *     {@link TraceCompletionException} if the stream fails and cannot be opened again, or with
+   *     the exception that the iterator or the consumer has thrown. Cancelling it cancels all
+   *     questions
    */
   public CompletableFuture<Void> completeBatch(
       Iterator<BatchCompleteTraceRequest> questions, Consumer<Answer> answers) {
     Objects.requireNonNull(questions, "questions");
     Objects.requireNonNull(answers, "answers");
-    TraceCompletionServiceGrpc.TraceCompletionServiceStub stub = TraceCompletionServiceGrpc.newStub(open());
-    // Once for the whole batch, and not for each stream that it takes.
-    TraceCompletionServiceGrpc.TraceCompletionServiceStub timed = timeoutAlways ? timed(stub) : stub;
-    Deadline deadline = sooner(timed.getCallOptions().getDeadline(), Context.current().getDeadline());
+    TraceCompletionServiceGrpc.TraceCompletionServiceStub stub =
+        TraceCompletionServiceGrpc.newStub(open());
+    // The deadline is set once for the whole batch, not for each stream that it opens.
+    TraceCompletionServiceGrpc.TraceCompletionServiceStub timed =
+        timeoutAlways ? timed(stub) : stub;
+    Deadline deadline =
+        sooner(timed.getCallOptions().getDeadline(), Context.current().getDeadline());
     Duration patience = deadline == null ? timeout.multipliedBy(BATCH_PATIENCE) : Duration.ZERO;
     return new Batch(
-        timed::batchCompleteTrace, this::fault, questions, answers, patience, deadline, pauses, retry).start();
+            timed::batchCompleteTrace,
+            this::fault,
+            questions,
+            answers,
+            patience,
+            deadline,
+            pauses,
+            retry)
+        .start();
   }
 
   /**
-   * Whether the server can answer now: it runs, and its flow log answers. Does not wait for a connection beyond the
-   * first try, nor longer than 5 seconds.
+   * Returns whether the server can answer questions now: the server runs, and its flow log answers.
+   * It tries to connect only once, and takes 5 seconds at most.
    *
-   * @return false also where the server cannot be asked
+   * @return false if the server is not ready or cannot be reached
    */
   public boolean isHealthy() {
-    HealthCheckRequest request =
-        HealthCheckRequest.newBuilder().setService(TraceCompletionServiceGrpc.SERVICE_NAME).build();
+    HealthCheckRequest request = HealthCheckRequest.newBuilder()
+        .setService(TraceCompletionServiceGrpc.SERVICE_NAME)
+        .build();
     try {
-      HealthGrpc.HealthBlockingStub health = withTimeout(HEALTH_TIMEOUT).timed(HealthGrpc.newBlockingStub(open()));
+      HealthGrpc.HealthBlockingStub health =
+          withTimeout(HEALTH_TIMEOUT).timed(HealthGrpc.newBlockingStub(open()));
       return health.check(request).getStatus() == ServingStatus.SERVING;
     } catch (StatusRuntimeException e) {
       return false;
@@ -231,8 +272,8 @@ public final class TraceCompletionClient implements AutoCloseable {
   }
 
   /**
-   * Ends running calls with CANCELLED, and gives all connections and threads back. Takes 5 seconds at most. To close
-   * again does nothing.
+   * Closes the connections and frees the threads. Running calls fail with CANCELLED. It takes 5
+   * seconds at most. Closing a client again does nothing.
    */
   @Override
   public void close() {
@@ -252,12 +293,12 @@ public final class TraceCompletionClient implements AutoCloseable {
     return channel;
   }
 
-  /** The deadline that counts where there may be two, or null. */
+  /** The sooner of two deadlines, each of which may be null. */
   static Deadline sooner(Deadline one, Deadline other) {
     return one == null ? other : other == null ? one : one.minimum(other);
   }
 
-  /** The stub with a deadline. */
+  /** Gives the stub a deadline, unless the context has one that counts. */
   private <S extends AbstractStub<S>> S timed(S stub) {
     if (!timeoutAlways && Context.current().getDeadline() != null) {
       return stub;
@@ -266,8 +307,9 @@ public final class TraceCompletionClient implements AutoCloseable {
   }
 
   /**
-   * Types the error of a call. A call that used up its time waiting for a connection has not been refused by a slow
-   * server, and one that ended with the client has not either.
+   * Turns the error of a call into our own exception. If the call waited for a connection until the
+   * deadline, the error is UNAVAILABLE and says why there was no connection. If the client was
+   * closed, it is CANCELLED.
    */
   private TraceCompletionException fault(Throwable error) {
     Fault fault = Fault.of(error);
@@ -276,7 +318,9 @@ public final class TraceCompletionClient implements AutoCloseable {
     boolean late = status.getCode() == Status.Code.DEADLINE_EXCEEDED;
     if (unavailable && channel.isShutdown()) {
       fault = Fault.of(Status.CANCELLED.withDescription("the client was closed"));
-    } else if (late && fault.requestId().isEmpty() && channel.getState(false) != ConnectivityState.READY) {
+    } else if (late
+        && fault.requestId().isEmpty()
+        && channel.getState(false) != ConnectivityState.READY) {
       String text = "no connection to " + target + " in time: " + status.getDescription();
       fault = Fault.of(Status.UNAVAILABLE.withDescription(text));
     }
@@ -288,6 +332,9 @@ public final class TraceCompletionClient implements AutoCloseable {
   }
 
   private static BatchCompleteTraceRequest question(String id, CompleteTraceRequest request) {
-    return BatchCompleteTraceRequest.newBuilder().setCorrelationId(id).setRequest(request).build();
+    return BatchCompleteTraceRequest.newBuilder()
+        .setCorrelationId(id)
+        .setRequest(request)
+        .build();
   }
 }

@@ -19,45 +19,70 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
-/** Makes a {@link TraceCompletionClient}. */
+/** Builds a {@link TraceCompletionClient}. */
 public final class TraceCompletionClientBuilder {
-  /** The deadline of a call whose context has none. */
+  /** The timeout of a call whose context has no deadline. */
   public static final Duration DEFAULT_TIMEOUT = Duration.ofSeconds(30);
 
-  /** The largest message that a client takes: the most that a server sends, unless it is configured otherwise. */
+  /**
+   * The largest answer that a client accepts, in bytes. A server sends no larger one unless
+   * configured otherwise.
+   */
   public static final int DEFAULT_MAX_ANSWER_BYTES = 64 << 20;
 
-  /** Silence on a connection with calls after which it is tried. Who tries more often is taken for an attacker. */
+  /**
+   * A connection with running calls is checked after this time of silence. Servers and load
+   * balancers close connections that are checked more often.
+   */
   private static final Duration KEEPALIVE_TIME = Duration.ofSeconds(30);
+
   private static final Duration KEEPALIVE_TIMEOUT = Duration.ofSeconds(10);
-  /** Headers and trailers of an answer. */
+  /** Largest headers and trailers of an answer, in bytes. */
   private static final int MAX_METADATA_BYTES = 32 << 10;
-  /** Of a request, kept for a retry: a server takes 4 MiB unless configured otherwise. */
+  /**
+   * Largest request that is kept for a retry, in bytes. A server accepts 4 MiB unless configured
+   * otherwise.
+   */
   private static final long RETRY_BYTES = 8 << 20;
+  /** All requests together that are kept for retries, in bytes. */
   private static final long ALL_RETRY_BYTES = 64 << 20;
 
-  private static final Map<String, ?> RETRY_POLICY =
-      Map.of(
-          "maxAttempts", 5.0,
-          "initialBackoff", "0.1s",
-          "maxBackoff", "2s",
-          "backoffMultiplier", 2.0,
-          "retryableStatusCodes", List.of("UNAVAILABLE"));
+  private static final Map<String, ?> RETRY_POLICY = Map.of(
+      "maxAttempts",
+      5.0,
+      "initialBackoff",
+      "0.1s",
+      "maxBackoff",
+      "2s",
+      "backoffMultiplier",
+      2.0,
+      "retryableStatusCodes",
+      List.of("UNAVAILABLE"));
 
   /**
-   * Pauses have a jitter. A call that is not answered at all waits for a connection up to its deadline. A batch asks
-   * again by itself, since it knows what has an answer.
+   * gRPC makes each pause a little longer or shorter at random. With {@code waitForReady}, a call
+   * waits for a connection until its deadline. There is no retry policy for batches: a batch
+   * repeats its questions itself, because it knows which of them have an answer.
    */
-  private static final Map<String, ?> SERVICE_CONFIG =
-      Map.of("methodConfig", List.of(
+  private static final Map<String, ?> SERVICE_CONFIG = Map.of(
+      "methodConfig",
+      List.of(
           Map.of(
-              "name", List.of(Map.of("service", TraceCompletionServiceGrpc.SERVICE_NAME)),
-              "waitForReady", true,
-              "retryPolicy", RETRY_POLICY),
+              "name",
+              List.of(Map.of("service", TraceCompletionServiceGrpc.SERVICE_NAME)),
+              "waitForReady",
+              true,
+              "retryPolicy",
+              RETRY_POLICY),
           Map.of(
-              "name", List.of(Map.of(
-                  "service", TraceCompletionServiceGrpc.SERVICE_NAME, "method", "BatchCompleteTrace")),
-              "waitForReady", true)));
+              "name",
+              List.of(Map.of(
+                  "service",
+                  TraceCompletionServiceGrpc.SERVICE_NAME,
+                  "method",
+                  "BatchCompleteTrace")),
+              "waitForReady",
+              true)));
 
   private final String target;
   private final List<ClientInterceptor> interceptors = new ArrayList<>();
@@ -80,7 +105,8 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Sets the deadline of calls whose context has none. The default is {@link #DEFAULT_TIMEOUT}.
+   * Sets the timeout of calls whose context has no deadline. The default is
+   * {@link #DEFAULT_TIMEOUT}.
    *
    * @param timeout more than zero
    * @return this builder
@@ -91,7 +117,8 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Sets the largest message that the client takes. The default is {@link #DEFAULT_MAX_ANSWER_BYTES}.
+   * Sets the largest answer that the client accepts. The default is
+   * {@link #DEFAULT_MAX_ANSWER_BYTES}.
    *
    * @param bytes at least 1
    * @return this builder
@@ -105,7 +132,8 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Makes a call fail at once where the server cannot be reached or is busy. For callers with retries of their own.
+   * Switches retries off: a call fails at once if the server cannot be reached or is busy. Use it
+   * if you have retries of your own.
    *
    * @return this builder
    */
@@ -115,8 +143,9 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Encrypts connections, and trusts the authorities that the JDK trusts. Without this connections are plain, for a
-   * mesh that encrypts them, or a trusted network.
+   * Encrypts connections with TLS, and trusts the certificate authorities that the JDK trusts.
+   * Without TLS, connections are not encrypted: that is for a trusted network, or for a service
+   * mesh that encrypts them.
    *
    * @return this builder
    */
@@ -126,9 +155,9 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Encrypts connections, and trusts only these authorities.
+   * Encrypts connections with TLS, and trusts only these certificate authorities.
    *
-   * @param certificates a file of X.509 certificates in PEM
+   * @param certificates a file with X.509 certificates, in PEM format
    * @return this builder
    */
   public TraceCompletionClientBuilder trustedCertificates(Path certificates) {
@@ -137,10 +166,11 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Encrypts connections, and identifies the client too (mutual TLS).
+   * Encrypts connections with TLS, and proves the identity of the client to the server (mutual
+   * TLS).
    *
-   * @param certificate a file with the certificate and its chain in PEM
-   * @param key a file with its private key, PKCS #8 in PEM
+   * @param certificate a file with the certificate of the client and its chain, in PEM format
+   * @param key a file with the private key of the certificate, PKCS #8 in PEM format
    * @return this builder
    */
   public TraceCompletionClientBuilder clientCertificate(Path certificate, Path key) {
@@ -150,9 +180,9 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Uses these credentials of a connection, instead of those of the other methods.
+   * Uses these credentials for connections. The other methods about TLS then have no effect.
    *
-   * @param credentials such as a {@link TlsChannelCredentials} that reloads its certificates
+   * @param credentials for example a {@link TlsChannelCredentials} that reloads its certificates
    * @return this builder
    */
   public TraceCompletionClientBuilder credentials(ChannelCredentials credentials) {
@@ -161,9 +191,9 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Expects another name in the server's certificate than that of the target.
+   * Expects this name in the certificate of the server, instead of the name in the target.
    *
-   * @param authority the name, with the port where it is not the usual one
+   * @param authority the name, with the port if it is not the usual one
    * @return this builder
    */
   public TraceCompletionClientBuilder authority(String authority) {
@@ -174,8 +204,9 @@ public final class TraceCompletionClientBuilder {
   /**
    * Sends a token with every call. It needs TLS, or {@link #allowPlainToken()}.
    *
-   * @param source asked before every call, by many threads at once: cache what is slow to get. A call for which it
-   *     throws fails with UNAUTHENTICATED
+   * @param source gives the token. It is asked before every call, and several threads may ask at
+   *     the same time, so cache a token that is slow to get. If it throws, the call fails with
+   *     UNAUTHENTICATED
    * @return this builder
    */
   public TraceCompletionClientBuilder bearerToken(Supplier<String> source) {
@@ -184,9 +215,9 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Sends a token that never changes with every call. It needs TLS, or {@link #allowPlainToken()}.
+   * Sends the same token with every call. It needs TLS, or {@link #allowPlainToken()}.
    *
-   * @param token without the word Bearer
+   * @param token the token, without the word "Bearer"
    * @return this builder
    */
   public TraceCompletionClientBuilder bearerToken(String token) {
@@ -195,7 +226,7 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Allows a token on a connection without TLS, for a mesh that encrypts below the client.
+   * Allows to send a token without TLS. Use it only if a service mesh encrypts the connections.
    *
    * @return this builder
    */
@@ -205,10 +236,10 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Names the organisation whose flow log is asked, in the header x-org-id. A call that has this header already keeps
-   * it.
+   * Sends the id of an organisation in the header {@code x-org-id}. A call that already has this
+   * header keeps its own.
    *
-   * @param id of the organisation
+   * @param id the id of the organisation
    * @return this builder
    */
   public TraceCompletionClientBuilder organisation(String id) {
@@ -217,10 +248,10 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Adds interceptors, such as that of a tracer. They see a call once, however often it is tried, and the first of them
-   * sees it first.
+   * Adds interceptors, for example that of a tracer. An interceptor sees a call once, even if the
+   * call is tried several times.
    *
-   * @param interceptors in the order in which they see a call
+   * @param interceptors the interceptors, in the order in which they see a call
    * @return this builder
    */
   public TraceCompletionClientBuilder interceptors(ClientInterceptor... interceptors) {
@@ -229,9 +260,9 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Runs what the caller hands in, such as listeners, on this executor. The default is a pool of gRPC's.
+   * Runs callbacks, such as listeners, on this executor. The default is a thread pool of gRPC.
    *
-   * @param executor with more than one thread if callbacks wait
+   * @param executor an executor, with more than one thread if callbacks block
    * @return this builder
    */
   public TraceCompletionClientBuilder executor(Executor executor) {
@@ -240,21 +271,23 @@ public final class TraceCompletionClientBuilder {
   }
 
   /**
-   * Makes the client. It does not connect: a wrong address shows with the first call.
+   * Builds the client. It does not connect yet, so a wrong address is reported by the first call.
    *
-   * @return a client, to be closed
-   * @throws IllegalStateException if a token would travel in the clear
-   * @throws UncheckedIOException if a certificate or key cannot be read
+   * @return a client, which must be closed
+   * @throws IllegalStateException if a token would be sent without encryption
+   * @throws UncheckedIOException if a certificate or a key cannot be read
    */
   public TraceCompletionClient build() {
-    return build(Grpc.newChannelBuilder(target, transport()).defaultLoadBalancingPolicy("round_robin"));
+    return build(
+        Grpc.newChannelBuilder(target, transport()).defaultLoadBalancingPolicy("round_robin"));
   }
 
   TraceCompletionClient build(ManagedChannelBuilder<?> channel) {
     Pauses pauses = new Pauses();
     // gRPC calls the last interceptor first.
     if (retry) {
-      channel.enableRetry()
+      channel
+          .enableRetry()
           .defaultServiceConfig(SERVICE_CONFIG)
           .perRpcBufferLimit(RETRY_BYTES)
           .retryBufferSize(ALL_RETRY_BYTES)
@@ -277,7 +310,8 @@ public final class TraceCompletionClientBuilder {
     if (authority != null) {
       channel.overrideAuthority(authority);
     }
-    channel.keepAliveTime(KEEPALIVE_TIME.toSeconds(), TimeUnit.SECONDS)
+    channel
+        .keepAliveTime(KEEPALIVE_TIME.toSeconds(), TimeUnit.SECONDS)
         .keepAliveTimeout(KEEPALIVE_TIMEOUT.toSeconds(), TimeUnit.SECONDS)
         .keepAliveWithoutCalls(false)
         .maxInboundMessageSize(maxAnswerBytes)

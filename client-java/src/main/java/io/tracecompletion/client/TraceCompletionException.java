@@ -7,9 +7,10 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * Why a call, or a question of a batch, got no answer.
+ * A call, or a question of a batch, failed.
  *
- * <p>Subclasses stand for the cases that callers treat differently; all others are of this class.
+ * <p>There is a subclass for each case that callers usually treat in a special way. All other
+ * errors are of this class.
  */
 public class TraceCompletionException extends RuntimeException {
   private static final long serialVersionUID = 1;
@@ -21,12 +22,12 @@ public class TraceCompletionException extends RuntimeException {
     this.fault = fault;
   }
 
-  /** The exception that fits the fault. */
+  /** Makes the exception of the class that fits the fault. */
   static TraceCompletionException of(Fault fault, Throwable cause) {
     return switch (fault.status().getCode()) {
       case INVALID_ARGUMENT -> new InvalidRequestException(fault, cause);
       case RESOURCE_EXHAUSTED ->
-          fault.busy() ? new ServerBusyException(fault, cause) : new TooLargeException(fault, cause);
+        fault.busy() ? new ServerBusyException(fault, cause) : new TooLargeException(fault, cause);
       case UNAVAILABLE -> new UnavailableException(fault, cause);
       case DEADLINE_EXCEEDED -> new DeadlineExceededException(fault, cause);
       default -> new TraceCompletionException(fault, cause);
@@ -34,19 +35,20 @@ public class TraceCompletionException extends RuntimeException {
   }
 
   /**
-   * The gRPC code.
+   * The gRPC code of the error.
    *
-   * @return never {@code OK}
+   * @return the code, never {@code OK}
    */
   public Status.Code getCode() {
     return fault().status().getCode();
   }
 
   /**
-   * Why, for programs.
+   * The reason of the error, for use in programs.
    *
-   * @return {@link ErrorReason#ERROR_REASON_UNSPECIFIED} where the server did not say, or was not reached, or is newer
-   *     than this client: then the code tells what to do
+   * @return the reason. It is {@link ErrorReason#ERROR_REASON_UNSPECIFIED} if the server was not
+   *     reached, gave no reason, or gave one that this client does not know. Then decide by the
+   *     code
    */
   public ErrorReason getReason() {
     return fault().reason();
@@ -55,31 +57,35 @@ public class TraceCompletionException extends RuntimeException {
   /**
    * The faults of the request.
    *
-   * @return empty unless the request breaks the contract; the server may leave out some where there are many
+   * @return the faults; empty unless the request is invalid. If there are very many, the server
+   *     leaves out some
    */
   public List<Violation> getViolations() {
     return fault().violations();
   }
 
   /**
-   * When the server wants to be asked again.
+   * The time to wait before trying again.
    *
-   * @return empty where it does not say
+   * @return the time; empty if the server gave none
    */
   public Optional<Duration> getRetryDelay() {
     return Optional.of(fault().retryDelay()).filter(delay -> !delay.isZero());
   }
 
   /**
-   * Names the request in the server's log.
+   * The id of the request in the log of the server.
    *
-   * @return empty where the server did not say
+   * @return the id; empty if the server gave none
    */
   public Optional<String> getRequestId() {
     return Optional.of(fault().requestId()).filter(id -> !id.isEmpty());
   }
 
-  /** An exception that was serialised keeps its message, but not the details. */
+  /**
+   * The details. An exception that was serialised and read again has lost them, and has only its
+   * message.
+   */
   private Fault fault() {
     return fault == null ? Fault.of(Status.UNKNOWN) : fault;
   }
@@ -87,7 +93,9 @@ public class TraceCompletionException extends RuntimeException {
   private static String message(Fault fault) {
     StringBuilder text = new StringBuilder(fault.status().getCode().name());
     if (fault.reason() != ErrorReason.ERROR_REASON_UNSPECIFIED) {
-      text.append(" (").append(fault.reason().name().replaceFirst("^ERROR_REASON_", "")).append(')');
+      text.append(" (")
+          .append(fault.reason().name().replaceFirst("^ERROR_REASON_", ""))
+          .append(')');
     }
     String description = fault.status().getDescription();
     if (description != null && !description.isEmpty()) {

@@ -5,7 +5,7 @@ import io.tracecompletion.v1.CompleteTraceRequest;
 import io.tracecompletion.v1.CompleteTraceResponse;
 import java.util.function.Function;
 
-/** Keeps the one answer of a unary call. */
+/** Receives the answer of a unary call. */
 final class UnaryObserver
     extends FutureObserver<CompleteTraceRequest, CompleteTraceResponse, CompleteTraceResponse> {
   private CompleteTraceResponse response;

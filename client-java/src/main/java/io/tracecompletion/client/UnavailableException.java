@@ -1,6 +1,6 @@
 package io.tracecompletion.client;
 
-/** There is no connection to a server, or the server cannot reach its flow log now. */
+/** There is no connection to a server, or the server cannot reach its flow log. Try again later. */
 public final class UnavailableException extends TraceCompletionException {
   private static final long serialVersionUID = 1;
 

@@ -7,22 +7,23 @@ import io.tracecompletion.v1.AppSpan;
 import io.tracecompletion.v1.SpanKind;
 import java.util.concurrent.TimeUnit;
 
-/** Turns spans of an OpenTelemetry SDK into those of a request. */
+/** Converts spans of an OpenTelemetry SDK into the spans of a request. */
 public final class AppSpans {
   private static final AttributeKey<String> SERVICE = AttributeKey.stringKey("service.name");
-  private static final AttributeKey<String> INSTANCE = AttributeKey.stringKey("service.instance.id");
+  private static final AttributeKey<String> INSTANCE =
+      AttributeKey.stringKey("service.instance.id");
 
-  /** What a server takes of a text. */
+  /** Longest text that a server accepts, in bytes of UTF-8. */
   private static final int MAX_BYTES = 1024;
 
   private AppSpans() {}
 
   /**
-   * The span as a server takes it: times in µs, a span that has not ended with its start as the end, long names cut to
-   * 1024 bytes.
+   * Converts a span. Times become µs. If the span has not ended, its end is its start. Names that
+   * are longer than 1024 bytes are cut.
    *
-   * @param span of an SDK
-   * @return the same span for a request
+   * @param span a span of an SDK
+   * @return the same span, for a request
    */
   public static AppSpan of(SpanData span) {
     long start = Math.max(0, TimeUnit.NANOSECONDS.toMicros(span.getStartEpochNanos()));
@@ -55,7 +56,7 @@ public final class AppSpans {
     return value == null ? "" : cut(value);
   }
 
-  /** The longest beginning of the text, in whole characters, that has at most {@link #MAX_BYTES} in UTF-8. */
+  /** Cuts a text to at most {@link #MAX_BYTES} bytes of UTF-8, and never inside a character. */
   static String cut(String text) {
     if (text.length() <= MAX_BYTES / 3) {
       return text;

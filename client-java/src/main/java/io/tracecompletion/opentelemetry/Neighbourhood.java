@@ -19,13 +19,14 @@ import java.util.Queue;
 import java.util.Set;
 
 /**
- * Picks the spans of a trace that make a good question about one of them: the span itself, its ancestors up to the
- * first of another service, and its descendants down to the first of another service in each branch. These are the
- * bounds within which the answer is rebuilt; more of them make the search wider, not better.
+ * Selects the spans to send for one span of interest: the span itself, its ancestors up to the
+ * first one of another service, and in each branch its descendants down to the first one of another
+ * service. The server rebuilds the tree between these spans. Sending more spans makes the search
+ * larger, but the result around the span is the same.
  *
- * <p>Any input is taken: parents that are missing end the way up, a cycle is walked once, spans of other traces are
- * passed over, and of spans that were reported twice the first counts. Two spans may share an id if they differ in
- * service or kind, as those of Zipkin do.
+ * <p>Every input is allowed. If a parent is missing, the way up ends there. A cycle is followed
+ * once. Spans of other traces are ignored. If a span was reported twice, the first report counts.
+ * Two spans may have the same id if they differ in service or kind, as spans from Zipkin do.
  */
 public final class Neighbourhood {
   private final Map<String, List<SpanData>> byId = new HashMap<>();
@@ -41,42 +42,46 @@ public final class Neighbourhood {
     for (SpanData span : distinct.values()) {
       byId.computeIfAbsent(span.getSpanId(), id -> new ArrayList<>()).add(span);
       if (span.getParentSpanContext().isValid()) {
-        byParent.computeIfAbsent(span.getParentSpanId(), id -> new ArrayList<>()).add(span);
+        byParent
+            .computeIfAbsent(span.getParentSpanId(), id -> new ArrayList<>())
+            .add(span);
       }
     }
   }
 
   /**
-   * Picks the spans of a question.
+   * Selects the spans to send.
    *
-   * @param spans of the trace, in any order
-   * @param center the span of interest, which need not be among them
-   * @return its ancestors from the outermost, itself, and its descendants, the nearest first
+   * @param spans the spans of the trace, in any order
+   * @param center the span of interest, which need not be one of them
+   * @return the ancestors from the outermost on, then the span itself, then its descendants, the
+   *     nearest first
    */
   public static List<SpanData> of(Collection<? extends SpanData> spans, SpanData center) {
     return new Neighbourhood(spans, center.getTraceId()).around(center);
   }
 
   /**
-   * Makes the question.
+   * Makes a request about a span.
    *
-   * @param spans of the trace, in any order
-   * @param center the span of interest, which need not be among them
-   * @return the question about the spans that {@link #of} picks
+   * @param spans the spans of the trace, in any order
+   * @param center the span of interest, which need not be one of them
+   * @return a request with the spans that {@link #of} selects
    */
-  public static CompleteTraceRequest request(Collection<? extends SpanData> spans, SpanData center) {
+  public static CompleteTraceRequest request(
+      Collection<? extends SpanData> spans, SpanData center) {
     CompleteTraceRequest.Builder request = CompleteTraceRequest.newBuilder();
     of(spans, center).forEach(span -> request.addAppSpans(AppSpans.of(span)));
     return request.build();
   }
 
   /**
-   * Makes the question about the span of this id.
+   * Makes a request about the span with this id.
    *
-   * @param spans of one trace, in any order
-   * @param spanId id of the span of interest; of several that share it, the first
-   * @return the question about the spans that {@link #of} picks
-   * @throws IllegalArgumentException if none of the spans has this id
+   * @param spans the spans of one trace, in any order
+   * @param spanId the id of the span of interest. If several spans have it, the first one is taken
+   * @return a request with the spans that {@link #of} selects
+   * @throws IllegalArgumentException if no span has this id
    */
   public static CompleteTraceRequest request(Collection<? extends SpanData> spans, String spanId) {
     for (SpanData span : spans) {
@@ -102,7 +107,8 @@ public final class Neighbourhood {
     List<SpanData> result = new ArrayList<>(picked.values());
     Collections.reverse(result);
 
-    // Apart from the way up: a span of a cycle is above and below, and what is below it counts.
+    // Kept apart from `picked`: in a cycle a span is both above and below, and its children must
+    // still be visited.
     Set<Identity> below = new HashSet<>(Set.of(Identity.of(center)));
     Queue<SpanData> open = new ArrayDeque<>(List.of(center));
     while ((span = open.poll()) != null) {
@@ -121,7 +127,7 @@ public final class Neighbourhood {
     return result;
   }
 
-  /** Of several spans that share the id of the parent, one of the same service. */
+  /** The parent. If several spans have its id, one of the same service is preferred. */
   private SpanData parent(SpanData span) {
     List<SpanData> parents = byId.getOrDefault(span.getParentSpanId(), List.of());
     return parents.stream()
@@ -130,9 +136,10 @@ public final class Neighbourhood {
         .orElse(parents.isEmpty() ? null : parents.get(0));
   }
 
-  /** The name alone is unique in its namespace only. */
+  /** A service. Names are unique only within a namespace. */
   private record Service(String namespace, String name) {
-    private static final AttributeKey<String> NAMESPACE = AttributeKey.stringKey("service.namespace");
+    private static final AttributeKey<String> NAMESPACE =
+        AttributeKey.stringKey("service.namespace");
     private static final AttributeKey<String> NAME = AttributeKey.stringKey("service.name");
 
     static Service of(SpanData span) {
@@ -143,7 +150,7 @@ public final class Neighbourhood {
     }
   }
 
-  /** What makes two reports one span. */
+  /** Two reports are about the same span if these are equal. */
   private record Identity(String spanId, SpanKind kind, Service service) {
     static Identity of(SpanData span) {
       return new Identity(span.getSpanId(), span.getKind(), Service.of(span));

@@ -11,23 +11,25 @@ import io.opentelemetry.context.Context;
 import io.opentelemetry.context.propagation.TextMapPropagator;
 
 /**
- * Sends the current context with each call, such as {@code traceparent}. It makes no span: for one, use the interceptor
- * of OpenTelemetry's gRPC instrumentation instead.
+ * Sends the current trace context with each call, for example in the header {@code traceparent}. It
+ * does not create spans. If you want a span for each call, use the interceptor of OpenTelemetry's
+ * gRPC instrumentation instead.
  */
 public final class TracePropagation implements ClientInterceptor {
   private final TextMapPropagator propagator;
 
   /**
-   * Sends what the propagator writes.
+   * Makes an interceptor that sends the headers of a propagator.
    *
-   * @param propagator such as {@code openTelemetry.getPropagators().getTextMapPropagator()}
+   * @param propagator for example {@code openTelemetry.getPropagators().getTextMapPropagator()}
    */
   public TracePropagation(TextMapPropagator propagator) {
     this.propagator = propagator;
   }
 
   @Override
-  public <Q, A> ClientCall<Q, A> interceptCall(MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
+  public <Q, A> ClientCall<Q, A> interceptCall(
+      MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
     Context context = Context.current();
     return new SimpleForwardingClientCall<>(next.newCall(method, options)) {
       @Override

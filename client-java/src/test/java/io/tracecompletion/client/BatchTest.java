@@ -38,7 +38,8 @@ class BatchTest extends InProcess {
 
   /** Hands each question to the consumer, and ends with the client. */
   private void answers(
-      Supplier<BiConsumer<BatchCompleteTraceRequest, StreamObserver<BatchCompleteTraceResponse>>> perStream) {
+      Supplier<BiConsumer<BatchCompleteTraceRequest, StreamObserver<BatchCompleteTraceResponse>>>
+          perStream) {
     service.batch = answers -> {
       var answer = perStream.get();
       return new StreamObserver<>() {
@@ -68,7 +69,10 @@ class BatchTest extends InProcess {
   private static BatchCompleteTraceResponse bad(BatchCompleteTraceRequest question) {
     return BatchCompleteTraceResponse.newBuilder()
         .setCorrelationId(question.getCorrelationId())
-        .setError(Questions.status(Status.Code.INVALID_ARGUMENT, "no", Questions.info("ERROR_REASON_INVALID_REQUEST"),
+        .setError(Questions.status(
+            Status.Code.INVALID_ARGUMENT,
+            "no",
+            Questions.info("ERROR_REASON_INVALID_REQUEST"),
             Questions.violation("app_spans", "is empty")))
         .build();
   }
@@ -78,13 +82,16 @@ class BatchTest extends InProcess {
   }
 
   private static BatchCompleteTraceRequest question(String id) {
-    return BatchCompleteTraceRequest.newBuilder().setCorrelationId(id).setRequest(QUESTION).build();
+    return BatchCompleteTraceRequest.newBuilder()
+        .setCorrelationId(id)
+        .setRequest(QUESTION)
+        .build();
   }
 
   @Test
   void eachQuestionHasItsAnswer() {
-    answers(() -> (question, answers) ->
-        answers.onNext(question.getRequest().getAppSpansCount() == 0 ? bad(question) : good(question)));
+    answers(() -> (question, answers) -> answers.onNext(
+        question.getRequest().getAppSpansCount() == 0 ? bad(question) : good(question)));
     List<CompleteTraceRequest> requests = new ArrayList<>(Collections.nCopies(500, QUESTION));
     requests.set(7, CompleteTraceRequest.getDefaultInstance());
     List<Answer> answers = client.completeBatch(requests);
@@ -130,21 +137,39 @@ class BatchTest extends InProcess {
   void idsNeedNotBeUnique() {
     answers(() -> (question, answers) -> answers.onNext(good(question)));
     AtomicInteger count = new AtomicInteger();
-    client.completeBatch(Stream.generate(() -> question("same")).limit(100).iterator(),
-        answer -> count.incrementAndGet()).join();
+    client
+        .completeBatch(
+            Stream.generate(() -> question("same")).limit(100).iterator(),
+            answer -> count.incrementAndGet())
+        .join();
     assertEquals(100, count.get());
   }
 
   @Test
   void aServerThatDoesNotAnswerGetsNoMoreThanItsShare() {
-    answers(() -> (question, answers) -> { });
-    AtomicInteger taken = new AtomicInteger();
-    CompletableFuture<Void> batch = client.completeBatch(
-        Stream.generate(() -> question("q" + taken.incrementAndGet())).iterator(), answer -> { });
-    Wait.until(() -> taken.get() == Batch.IN_FLIGHT);
-    Wait.pause(200);
-    assertEquals(Batch.IN_FLIGHT, taken.get());
-    batch.cancel(true);
+    // The server answers only when it holds all that the client may have asked.
+    answers(() -> {
+      List<BatchCompleteTraceRequest> held = new ArrayList<>();
+      return (question, answers) -> {
+        held.add(question);
+        if (held.size() == Batch.IN_FLIGHT) {
+          held.forEach(one -> answers.onNext(good(one)));
+          held.clear();
+        }
+      };
+    });
+    AtomicInteger unanswered = new AtomicInteger();
+    AtomicInteger most = new AtomicInteger();
+    Stream<BatchCompleteTraceRequest> questions = Stream.generate(() -> {
+      most.accumulateAndGet(unanswered.incrementAndGet(), Math::max);
+      return question("q");
+    });
+    client
+        .completeBatch(
+            questions.limit(10 * Batch.IN_FLIGHT).iterator(),
+            answer -> unanswered.decrementAndGet())
+        .join();
+    assertEquals(Batch.IN_FLIGHT, most.get());
   }
 
   @Test
@@ -159,21 +184,24 @@ class BatchTest extends InProcess {
           answers.onNext(good(question));
         } else if (n == 0) {
           answers.onError(Questions.failure(
-              Status.Code.UNAVAILABLE, "the server is shutting down", Questions.info("ERROR_REASON_SHUTTING_DOWN")));
+              Status.Code.UNAVAILABLE,
+              "the server is shutting down",
+              Questions.info("ERROR_REASON_SHUTTING_DOWN")));
         }
       };
     });
     List<String> ids = new ArrayList<>();
     client.completeBatch(questions(100), answer -> ids.add(answer.id())).join();
     assertEquals(100, ids.size());
-    assertEquals(IntStream.range(0, 100).mapToObj(i -> "q" + i).collect(Collectors.toSet()),
+    assertEquals(
+        IntStream.range(0, 100).mapToObj(i -> "q" + i).collect(Collectors.toSet()),
         new HashSet<>(ids));
     assertEquals(4, streams.get());
   }
 
   @Test
   void aServerThatEndsWithoutAnAnswerIsAFault() {
-    answers(() -> (question, answers) -> { });
+    answers(() -> (question, answers) -> {});
     List<Answer> answers = client.completeBatch(List.of(QUESTION));
     assertEquals(Status.Code.INTERNAL, answers.get(0).error().getCode());
   }
@@ -195,22 +223,27 @@ class BatchTest extends InProcess {
   void withoutRetryItFailsAtOnce() {
     client(TraceCompletionClientBuilder::withoutRetry);
     answers(() -> (question, answers) -> answers.onError(Questions.busy(20)));
-    assertThrows(ServerBusyException.class, client.completeBatch(List.of(QUESTION)).get(0)::get);
+    assertThrows(
+        ServerBusyException.class, client.completeBatch(List.of(QUESTION)).get(0)::get);
     assertEquals(1, service.calls.get());
   }
 
   @Test
   void notForEver() {
-    answers(() -> (question, answers) -> answers.onError(Questions.failure(Status.Code.UNAVAILABLE, "gone")));
-    CompletableFuture<Void> batch = client.completeBatch(questions(3), answer -> { });
-    assertInstanceOf(UnavailableException.class, assertThrows(CompletionException.class, batch::join).getCause());
+    answers(() ->
+        (question, answers) -> answers.onError(Questions.failure(Status.Code.UNAVAILABLE, "gone")));
+    CompletableFuture<Void> batch = client.completeBatch(questions(3), answer -> {});
+    assertInstanceOf(
+        UnavailableException.class,
+        assertThrows(CompletionException.class, batch::join).getCause());
     assertEquals(Batch.MAX_ATTEMPTS, service.calls.get());
   }
 
   @Test
   void noPauseBeyondTheDeadline() {
     answers(() -> (question, answers) -> answers.onError(Questions.busy(60_000)));
-    List<Answer> answers = assertTimeout(Duration.ofSeconds(15),
+    List<Answer> answers = assertTimeout(
+        Duration.ofSeconds(15),
         () -> client.withTimeout(Duration.ofSeconds(20)).completeBatch(List.of(QUESTION)));
     assertThrows(ServerBusyException.class, answers.get(0)::get);
     assertEquals(1, service.calls.get());
@@ -219,12 +252,11 @@ class BatchTest extends InProcess {
   @Test
   void aPauseEndsWithTheClient() {
     answers(() -> (question, answers) -> answers.onError(Questions.busy(20_000)));
-    CompletableFuture<Void> batch = client.completeBatch(questions(1), answer -> { });
-    Wait.until(() -> service.calls.get() == 1);
-    Wait.pause(100);
+    CompletableFuture<Void> batch = client.completeBatch(questions(1), answer -> {});
+    awaitPause();
     client.close();
-    CompletionException error =
-        assertThrows(CompletionException.class, () -> batch.orTimeout(10, TimeUnit.SECONDS).join());
+    CompletionException error = assertThrows(
+        CompletionException.class, () -> batch.orTimeout(10, TimeUnit.SECONDS).join());
     assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) error.getCause()).getCode());
     assertEquals(1, service.calls.get());
   }
@@ -234,12 +266,12 @@ class BatchTest extends InProcess {
     answers(() -> (question, answers) -> answers.onError(Questions.busy(20_000)));
     try (Context.CancellableContext context = Context.current().withCancellation()) {
       List<CompletableFuture<Void>> batches = new ArrayList<>();
-      context.run(() -> batches.add(client.completeBatch(questions(1), answer -> { })));
-      Wait.until(() -> service.calls.get() == 1);
-      Wait.pause(100);
+      context.run(() -> batches.add(client.completeBatch(questions(1), answer -> {})));
+      awaitPause();
       context.cancel(null);
-      CompletionException error =
-          assertThrows(CompletionException.class, () -> batches.get(0).orTimeout(10, TimeUnit.SECONDS).join());
+      CompletionException error = assertThrows(
+          CompletionException.class,
+          () -> batches.get(0).orTimeout(10, TimeUnit.SECONDS).join());
       assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) error.getCause()).getCode());
     }
   }
@@ -270,8 +302,10 @@ class BatchTest extends InProcess {
     assertSame(thrown, assertThrows(CompletionException.class, consumer::join).getCause());
     CompletableFuture<Void> iterator = client.completeBatch(
         Stream.<BatchCompleteTraceRequest>generate(() -> {
-          throw thrown;
-        }).iterator(), answer -> { });
+              throw thrown;
+            })
+            .iterator(),
+        answer -> {});
     assertSame(thrown, assertThrows(CompletionException.class, iterator::join).getCause());
     assertTrue(service.cancelled.await(10, TimeUnit.SECONDS));
   }
@@ -309,9 +343,10 @@ class BatchTest extends InProcess {
   @Test
   void anAnswerToNoQuestionIsAFault() {
     answers(() -> (question, answers) -> answers.onNext(good(question("other"))));
-    CompletableFuture<Void> batch = client.completeBatch(questions(1), answer -> { });
+    CompletableFuture<Void> batch = client.completeBatch(questions(1), answer -> {});
     TraceCompletionException error = assertInstanceOf(
-        TraceCompletionException.class, assertThrows(CompletionException.class, batch::join).getCause());
+        TraceCompletionException.class,
+        assertThrows(CompletionException.class, batch::join).getCause());
     assertEquals(Status.Code.INTERNAL, error.getCode());
   }
 }

@@ -50,7 +50,8 @@ class CallTest extends InProcess {
   @Test
   void theDeadlineOfTheContextWins() {
     ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
-    try (Context.CancellableContext context = Context.current().withDeadlineAfter(100, TimeUnit.SECONDS, timer)) {
+    try (Context.CancellableContext context =
+        Context.current().withDeadlineAfter(100, TimeUnit.SECONDS, timer)) {
       context.run(() -> client.complete(QUESTION));
       assertTrue(service.deadline.timeRemaining(TimeUnit.SECONDS) > 90);
       context.run(() -> client.withTimeout(Duration.ofSeconds(10)).complete(QUESTION));
@@ -72,13 +73,13 @@ class CallTest extends InProcess {
 
   @Test
   void aMuteServerIsLeftAtTheDeadline() {
-    service.unary = (call, answer) -> { };
+    service.unary = (call, answer) -> {};
     client(options -> options.timeout(Duration.ofMillis(300)));
     DeadlineExceededException error =
         assertThrows(DeadlineExceededException.class, () -> client.complete(QUESTION));
     assertEquals(Status.Code.DEADLINE_EXCEEDED, error.getCode());
-    CompletionException async =
-        assertThrows(CompletionException.class, () -> client.completeAsync(QUESTION).join());
+    CompletionException async = assertThrows(
+        CompletionException.class, () -> client.completeAsync(QUESTION).join());
     assertInstanceOf(DeadlineExceededException.class, async.getCause());
   }
 
@@ -94,7 +95,7 @@ class CallTest extends InProcess {
 
   @Test
   void anInterruptCancelsTheCall() throws InterruptedException {
-    service.unary = (call, answer) -> { };
+    service.unary = (call, answer) -> {};
     List<Object> seen = new ArrayList<>();
     Thread caller = new Thread(() -> {
       try {
@@ -135,7 +136,8 @@ class CallTest extends InProcess {
 
   @Test
   void interceptorsSeeCallsInTheirOrder() {
-    client(options -> options.interceptors(new Header("x-order", "first"), new Header("x-order", "second")));
+    client(options ->
+        options.interceptors(new Header("x-order", "first"), new Header("x-order", "second")));
     client.complete(QUESTION);
     assertEquals(List.of("first", "second"), all(service.headers.get(0), "x-order"));
   }
@@ -154,7 +156,8 @@ class CallTest extends InProcess {
 
   @Test
   void aTokenDoesNotTravelInTheClear() {
-    TraceCompletionClientBuilder builder = TraceCompletionClient.builder("localhost:1").bearerToken("secret");
+    TraceCompletionClientBuilder builder =
+        TraceCompletionClient.builder("localhost:1").bearerToken("secret");
     assertThrows(IllegalStateException.class, builder::build);
     builder.allowPlainToken().build().close();
   }
@@ -169,7 +172,9 @@ class CallTest extends InProcess {
 
   @Test
   void aServerThatIsNotThereIsNotHealthy() {
-    try (TraceCompletionClient nobody = TraceCompletionClient.builder("127.0.0.1:1").build()) {
+    try (ReservedPort port = new ReservedPort();
+        TraceCompletionClient nobody =
+            TraceCompletionClient.builder(port.address()).build()) {
       assertFalse(nobody.isHealthy());
     }
   }
@@ -184,7 +189,7 @@ class CallTest extends InProcess {
 
   @Test
   void closeEndsRunningCalls() {
-    service.unary = (call, answer) -> { };
+    service.unary = (call, answer) -> {};
     CompletableFuture<CompleteTraceResponse> future = client.completeAsync(QUESTION);
     Wait.until(() -> service.calls.get() == 1);
     client.close();
@@ -209,7 +214,8 @@ class CallTest extends InProcess {
   /** Adds a header. */
   record Header(String name, String value) implements ClientInterceptor {
     @Override
-    public <Q, A> ClientCall<Q, A> interceptCall(MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
+    public <Q, A> ClientCall<Q, A> interceptCall(
+        MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
       return new SimpleForwardingClientCall<>(next.newCall(method, options)) {
         @Override
         public void start(Listener<A> listener, Metadata headers) {

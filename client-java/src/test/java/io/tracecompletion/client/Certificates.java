@@ -16,12 +16,29 @@ record Certificates(Path certificate, Path key) {
 
   static Certificates make(Path directory, String name) throws IOException {
     Path store = directory.resolve(name + ".p12");
-    List<String> command =
-        List.of(
-            Path.of(System.getProperty("java.home"), "bin", "keytool").toString(), "-genkeypair", "-alias", name,
-            "-keyalg", "EC", "-groupname", "secp256r1", "-dname", "CN=" + name, "-ext", "san=dns:localhost",
-            "-ext", "bc:c", "-validity", "2", "-storetype", "PKCS12", "-keystore", store.toString(),
-            "-storepass", PASSWORD);
+    List<String> command = List.of(
+        Path.of(System.getProperty("java.home"), "bin", "keytool").toString(),
+        "-genkeypair",
+        "-alias",
+        name,
+        "-keyalg",
+        "EC",
+        "-groupname",
+        "secp256r1",
+        "-dname",
+        "CN=" + name,
+        "-ext",
+        "san=dns:localhost",
+        "-ext",
+        "bc:c",
+        "-validity",
+        "2",
+        "-storetype",
+        "PKCS12",
+        "-keystore",
+        store.toString(),
+        "-storepass",
+        PASSWORD);
     try {
       Process keytool = new ProcessBuilder(command).redirectErrorStream(true).start();
       String output = new String(keytool.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
@@ -33,8 +50,13 @@ record Certificates(Path certificate, Path key) {
         keys.load(in, PASSWORD.toCharArray());
       }
       return new Certificates(
-          pem(directory.resolve(name + ".crt"), "CERTIFICATE", keys.getCertificate(name).getEncoded()),
-          pem(directory.resolve(name + ".key"), "PRIVATE KEY",
+          pem(
+              directory.resolve(name + ".crt"),
+              "CERTIFICATE",
+              keys.getCertificate(name).getEncoded()),
+          pem(
+              directory.resolve(name + ".key"),
+              "PRIVATE KEY",
               keys.getKey(name, PASSWORD.toCharArray()).getEncoded()));
     } catch (GeneralSecurityException | InterruptedException e) {
       throw new IOException(e);
@@ -43,6 +65,7 @@ record Certificates(Path certificate, Path key) {
 
   private static Path pem(Path path, String kind, byte[] bytes) throws IOException {
     String body = Base64.getMimeEncoder(64, new byte[] {'\n'}).encodeToString(bytes);
-    return Files.writeString(path, "-----BEGIN " + kind + "-----\n" + body + "\n-----END " + kind + "-----\n");
+    return Files.writeString(
+        path, "-----BEGIN " + kind + "-----\n" + body + "\n-----END " + kind + "-----\n");
   }
 }

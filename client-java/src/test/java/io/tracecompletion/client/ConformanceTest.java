@@ -27,8 +27,9 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 
 /**
- * Asks the cases of {@code tests/conformance} at a server that someone else has started, in every way that the client
- * has, and says in a file how each went. {@code tests/conformance/README.md} is the agreement.
+ * Asks the cases of {@code tests/conformance} at a server that someone else has started, in every
+ * way that the client has, and says in a file how each went. {@code tests/conformance/README.md} is
+ * the agreement.
  */
 @EnabledIfEnvironmentVariable(named = "CONFORMANCE_TARGET", matches = ".+")
 class ConformanceTest {
@@ -38,8 +39,11 @@ class ConformanceTest {
   static {
     WAYS.put("complete", TraceCompletionClient::complete);
     WAYS.put("completeAsync", (client, request) -> client.completeAsync(request).join());
-    WAYS.put("completeStream", (client, request) -> client.completeStream(request).collect());
-    WAYS.put("completeBatch", (client, request) -> client.completeBatch(List.of(request)).get(0).get());
+    WAYS.put(
+        "completeStream", (client, request) -> client.completeStream(request).collect());
+    WAYS.put(
+        "completeBatch",
+        (client, request) -> client.completeBatch(List.of(request)).get(0).get());
   }
 
   private interface Ask {
@@ -56,31 +60,39 @@ class ConformanceTest {
     }
     assertFalse(cases.isEmpty(), () -> "no cases in " + directory);
     List<String> report = new ArrayList<>();
-    try (TraceCompletionClient client = TraceCompletionClient.builder(System.getenv("CONFORMANCE_TARGET"))
-        .timeout(Duration.ofSeconds(20)).build()) {
+    try (TraceCompletionClient client = TraceCompletionClient.builder(
+            System.getenv("CONFORMANCE_TARGET"))
+        .timeout(Duration.ofSeconds(20))
+        .build()) {
       for (Path file : cases) {
         String name = file.getFileName().toString().replaceFirst("\\.json$", "");
         String difference = difference(client, file);
-        report.add(difference.isEmpty() ? "ok " + name : "fail " + name + ": " + difference.replaceAll("\\s+", " "));
+        report.add(
+            difference.isEmpty()
+                ? "ok " + name
+                : "fail " + name + ": " + difference.replaceAll("\\s+", " "));
       }
     }
     Files.write(Path.of(System.getenv("CONFORMANCE_REPORT")), report);
-    assertEquals(List.of(), report.stream().filter(line -> !line.startsWith("ok ")).toList());
+    assertEquals(
+        List.of(), report.stream().filter(line -> !line.startsWith("ok ")).toList());
   }
 
   /** What differs from the case, in the first way in which anything does. */
   private static String difference(TraceCompletionClient client, Path file) {
     try {
       JsonObject example = JsonParser.parseString(Files.readString(file)).getAsJsonObject();
-      CompleteTraceRequest request =
-          parse(example.get("request").toString(), CompleteTraceRequest.newBuilder()).build();
+      CompleteTraceRequest request = parse(
+              example.get("request").toString(), CompleteTraceRequest.newBuilder())
+          .build();
       if (example.has("answer") == example.has("error")) {
         return "the file has not one of answer and error";
       }
       Function<Ask, String> compare;
       if (example.has("answer")) {
-        CompleteTraceResponse answer =
-            parse(example.get("answer").toString(), CompleteTraceResponse.newBuilder()).build();
+        CompleteTraceResponse answer = parse(
+                example.get("answer").toString(), CompleteTraceResponse.newBuilder())
+            .build();
         compare = way -> answered(answer, () -> way.ask(client, request));
       } else {
         JsonObject error = example.getAsJsonObject("error");
@@ -99,7 +111,8 @@ class ConformanceTest {
   }
 
   /** Fails at a key that the contract does not have. */
-  private static <B extends Message.Builder> B parse(String json, B builder) throws InvalidProtocolBufferException {
+  private static <B extends Message.Builder> B parse(String json, B builder)
+      throws InvalidProtocolBufferException {
     JsonFormat.parser().merge(json, builder);
     return builder;
   }
@@ -120,7 +133,10 @@ class ConformanceTest {
   private static CompleteTraceResponse withoutMeasures(CompleteTraceResponse answer) {
     CompleteTraceResponse.Builder builder = answer.toBuilder();
     if (answer.getData().hasExplanation()) {
-      builder.getDataBuilder().getExplanationBuilder().getSearchBuilderList()
+      builder
+          .getDataBuilder()
+          .getExplanationBuilder()
+          .getSearchBuilderList()
           .forEach(round -> round.clearElapsedUs().clearReadRows());
     }
     return builder.build();
@@ -140,10 +156,13 @@ class ConformanceTest {
       error = cause;
     }
     List<Violation> violations = new ArrayList<>();
-    JsonArray array = expected.has("violations") ? expected.getAsJsonArray("violations") : new JsonArray();
+    JsonArray array =
+        expected.has("violations") ? expected.getAsJsonArray("violations") : new JsonArray();
     array.forEach(one -> violations.add(new Violation(
-        one.getAsJsonObject().get("field").getAsString(), one.getAsJsonObject().get("description").getAsString())));
-    List<?> wanted = List.of(expected.get("code").getAsString(), expected.get("reason").getAsString(), violations);
+        one.getAsJsonObject().get("field").getAsString(),
+        one.getAsJsonObject().get("description").getAsString())));
+    List<?> wanted = List.of(
+        expected.get("code").getAsString(), expected.get("reason").getAsString(), violations);
     List<?> came = List.of(error.getCode().name(), error.getReason().name(), error.getViolations());
     return wanted.equals(came) ? "" : wanted + " was expected, " + came + " came";
   }

@@ -35,8 +35,11 @@ final class FakeService extends TraceCompletionServiceGrpc.TraceCompletionServic
     answer.onNext(Questions.ANSWER);
     answer.onCompleted();
   };
+
   volatile BiConsumer<Integer, ServerCallStreamObserver<StreamCompleteTraceResponse>> stream;
-  volatile Function<StreamObserver<BatchCompleteTraceResponse>, StreamObserver<BatchCompleteTraceRequest>> batch;
+  volatile Function<
+          StreamObserver<BatchCompleteTraceResponse>, StreamObserver<BatchCompleteTraceRequest>>
+      batch;
 
   @Override
   public <Q, A> ServerCall.Listener<Q> interceptCall(
@@ -48,7 +51,8 @@ final class FakeService extends TraceCompletionServiceGrpc.TraceCompletionServic
   }
 
   @Override
-  public void completeTrace(CompleteTraceRequest request, StreamObserver<CompleteTraceResponse> answer) {
+  public void completeTrace(
+      CompleteTraceRequest request, StreamObserver<CompleteTraceResponse> answer) {
     ((ServerCallStreamObserver<?>) answer).setOnCancelHandler(cancelled::countDown);
     unary.accept(calls.get(), answer);
   }

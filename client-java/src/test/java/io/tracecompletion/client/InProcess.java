@@ -21,12 +21,11 @@ abstract class InProcess {
 
   @BeforeEach
   void begin() throws IOException {
-    server =
-        InProcessServerBuilder.forName(name)
-            .addService(ServerInterceptors.intercept(service, service))
-            .addService(health.getHealthService())
-            .build()
-            .start();
+    server = InProcessServerBuilder.forName(name)
+        .addService(ServerInterceptors.intercept(service, service))
+        .addService(health.getHealthService())
+        .build()
+        .start();
     client = client(builder -> builder);
   }
 
@@ -36,13 +35,19 @@ abstract class InProcess {
     server.shutdownNow().awaitTermination();
   }
 
+  /** Waits until a call that has failed waits for its next try. */
+  void awaitPause() {
+    Wait.until(() -> client.pauses.count() == 1);
+  }
+
   /** Replaces the client. */
   TraceCompletionClient client(UnaryOperator<TraceCompletionClientBuilder> options) {
     if (client != null) {
       client.close();
     }
-    client =
-        options.apply(TraceCompletionClient.builder("in-process")).build(InProcessChannelBuilder.forName(name));
+    client = options
+        .apply(TraceCompletionClient.builder("in-process"))
+        .build(InProcessChannelBuilder.forName(name));
     return client;
   }
 }

@@ -11,14 +11,20 @@ import java.util.stream.Collectors;
 final class MessageDifference {
   private MessageDifference() {}
 
-  /** The path of the first difference, by its names in JSON, with both values; empty for equal messages. */
+  /**
+   * The path of the first difference, by its names in JSON, with both values; empty for equal
+   * messages.
+   */
   static String of(Message expected, Message actual) {
     if (expected.equals(actual)) {
       return "";
     }
     String difference = at("", expected, actual);
-    // The comparison of whole messages is the one that counts: it knows fields that this build does not.
-    return difference.isEmpty() ? "the messages differ in fields unknown to the contract" : difference;
+    // The comparison of whole messages is the one that counts: it knows fields that this build does
+    // not.
+    return difference.isEmpty()
+        ? "the messages differ in fields unknown to the contract"
+        : difference;
   }
 
   private static String at(String path, Message expected, Message actual) {
@@ -28,7 +34,8 @@ final class MessageDifference {
       if (field.isMapField()) {
         difference = values(here, map(expected, field), map(actual, field));
       } else if (field.isRepeated()) {
-        difference = lists(here, (List<?>) expected.getField(field), (List<?>) actual.getField(field));
+        difference =
+            lists(here, (List<?>) expected.getField(field), (List<?>) actual.getField(field));
       } else if (field.hasPresence() && expected.hasField(field) != actual.hasField(field)) {
         difference = here + " is expected to be " + (expected.hasField(field) ? "set" : "absent");
       } else {
@@ -55,14 +62,22 @@ final class MessageDifference {
     if (expected instanceof Message one && actual instanceof Message other) {
       return at(path, one, other);
     }
-    return expected.equals(actual) ? "" : path + ": " + expected + " was expected, " + actual + " came";
+    return expected.equals(actual)
+        ? ""
+        : path + ": " + expected + " was expected, " + actual + " came";
   }
 
   /** Maps have no order. */
   private static Map<String, Object> map(Message message, FieldDescriptor field) {
     FieldDescriptor key = field.getMessageType().findFieldByName("key");
     FieldDescriptor value = field.getMessageType().findFieldByName("value");
-    return ((List<?>) message.getField(field)).stream().map(Message.class::cast).collect(Collectors.toMap(
-        entry -> entry.getField(key).toString(), entry -> entry.getField(value), (one, other) -> other, TreeMap::new));
+    return ((List<?>) message.getField(field))
+        .stream()
+            .map(Message.class::cast)
+            .collect(Collectors.toMap(
+                entry -> entry.getField(key).toString(),
+                entry -> entry.getField(value),
+                (one, other) -> other,
+                TreeMap::new));
   }
 }

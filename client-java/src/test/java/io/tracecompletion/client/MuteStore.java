@@ -8,7 +8,10 @@ import java.net.InetSocketAddress;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
-/** Takes the place of ClickHouse and answers nothing, so that a server keeps its calls until it is killed. */
+/**
+ * Takes the place of ClickHouse and answers nothing, so that a server keeps its calls until it is
+ * killed.
+ */
 final class MuteStore implements AutoCloseable {
   private final HttpServer http;
   private final Semaphore questions = new Semaphore(0);

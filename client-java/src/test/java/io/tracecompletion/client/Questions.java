@@ -22,22 +22,19 @@ import java.util.List;
 
 /** What tests ask and answer. */
 final class Questions {
-  static final CompleteTraceRequest QUESTION =
-      CompleteTraceRequest.newBuilder()
-          .addAppSpans(
-              AppSpan.newBuilder()
-                  .setTraceId("t")
-                  .setSpanId("s")
-                  .setSpanKind(SpanKind.SPAN_KIND_SERVER)
-                  .setStartTimeUs(1_700_000_000_000_000L)
-                  .setEndTimeUs(1_700_000_000_001_000L))
-          .build();
+  static final CompleteTraceRequest QUESTION = CompleteTraceRequest.newBuilder()
+      .addAppSpans(AppSpan.newBuilder()
+          .setTraceId("t")
+          .setSpanId("s")
+          .setSpanKind(SpanKind.SPAN_KIND_SERVER)
+          .setStartTimeUs(1_700_000_000_000_000L)
+          .setEndTimeUs(1_700_000_000_001_000L))
+      .build();
 
-  static final CompleteTraceResponse ANSWER =
-      CompleteTraceResponse.newBuilder()
-          .setOptStatus("SUCCESS")
-          .setData(CompletedTrace.newBuilder().addTracing(span("s")))
-          .build();
+  static final CompleteTraceResponse ANSWER = CompleteTraceResponse.newBuilder()
+      .setOptStatus("SUCCESS")
+      .setData(CompletedTrace.newBuilder().addTracing(span("s")))
+      .build();
 
   private Questions() {}
 
@@ -59,15 +56,20 @@ final class Questions {
 
   static StreamCompleteTraceResponse summary(int spans, int chunks) {
     return StreamCompleteTraceResponse.newBuilder()
-        .setSummary(
-            CompletionSummary.newBuilder().setOptStatus("SUCCESS").setSpanCount(spans).setChunkCount(chunks))
+        .setSummary(CompletionSummary.newBuilder()
+            .setOptStatus("SUCCESS")
+            .setSpanCount(spans)
+            .setChunkCount(chunks))
         .build();
   }
 
   /** A server that has shed a call. */
   static StatusRuntimeException busy(long retryMillis) {
     long nanos = retryMillis % 1000 * 1_000_000;
-    Duration delay = Duration.newBuilder().setSeconds(retryMillis / 1000).setNanos((int) nanos).build();
+    Duration delay = Duration.newBuilder()
+        .setSeconds(retryMillis / 1000)
+        .setNanos((int) nanos)
+        .build();
     return failure(
         Status.Code.RESOURCE_EXHAUSTED,
         "the server is busy",
@@ -76,20 +78,18 @@ final class Questions {
   }
 
   static Any info(String reason) {
-    return Any.pack(
-        ErrorInfo.newBuilder()
-            .setReason(reason)
-            .setDomain("tracecompletion.v1")
-            .putMetadata("request_id", "1f9c-17")
-            .build());
+    return Any.pack(ErrorInfo.newBuilder()
+        .setReason(reason)
+        .setDomain("tracecompletion.v1")
+        .putMetadata("request_id", "1f9c-17")
+        .build());
   }
 
   static Any violation(String field, String description) {
-    return Any.pack(
-        BadRequest.newBuilder()
-            .addFieldViolations(
-                BadRequest.FieldViolation.newBuilder().setField(field).setDescription(description))
-            .build());
+    return Any.pack(BadRequest.newBuilder()
+        .addFieldViolations(
+            BadRequest.FieldViolation.newBuilder().setField(field).setDescription(description))
+        .build());
   }
 
   static com.google.rpc.Status status(Status.Code code, String message, Any... details) {

@@ -12,7 +12,8 @@ import org.junit.jupiter.api.Test;
 /** The Java of both READMEs is that of the examples, which {@link RealServerTest} runs. */
 class ReadmeTest {
   private static final Pattern SNIPPET = Pattern.compile("(?s)```java\n(.*?)```");
-  private static final Pattern BODY = Pattern.compile("(?s) static [^;]*?\\) \\{\n(.*?)\n  }\n}\n$");
+  private static final Pattern BODY =
+      Pattern.compile("(?s) static [^;]*?\\) \\{\n(.*?)\n  }\n}\n$");
 
   @Test
   void theirSnippetsAreTheExamples() throws IOException {
@@ -22,12 +23,21 @@ class ReadmeTest {
   }
 
   private static List<String> snippets(String readme) throws IOException {
-    return SNIPPET.matcher(Files.readString(Path.of(readme))).results().map(match -> match.group(1)).toList();
+    return SNIPPET
+        .matcher(Files.readString(Path.of(readme)))
+        .results()
+        .map(match -> match.group(1))
+        .toList();
   }
 
   private static String body(String example) throws IOException {
     String text = Files.readString(Path.of("examples", example + ".java"));
-    return BODY.matcher(text).results().map(match -> match.group(1)).findFirst().orElseThrow()
-        .replaceAll("(?m)^ {4}", "") + "\n";
+    return BODY.matcher(text)
+            .results()
+            .map(match -> match.group(1))
+            .findFirst()
+            .orElseThrow()
+            .replaceAll("(?m)^ {4}", "")
+        + "\n";
   }
 }

@@ -47,14 +47,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 
 class RealServerTest {
 
-  private static final CompleteTraceRequest INVALID =
-      CompleteTraceRequest.newBuilder(QUESTION)
-          .setMaxIteration(0)
-          .addAppSpans(QUESTION.getAppSpans(0).toBuilder().setEndTimeUs(4))
-          .build();
-
-  /** Nothing listens there. */
-  private static final String NO_STORE = "http://127.0.0.1:1";
+  private static final CompleteTraceRequest INVALID = CompleteTraceRequest.newBuilder(QUESTION)
+      .setMaxIteration(0)
+      .addAppSpans(QUESTION.getAppSpans(0).toBuilder().setEndTimeUs(4))
+      .build();
 
   private static ServerProcess store;
 
@@ -87,7 +83,9 @@ class RealServerTest {
 
   @Test
   void errorsAreTyped() {
-    try (ServerProcess server = ServerProcess.serve("--clickhouse-url", NO_STORE);
+    try (ReservedPort nobody = new ReservedPort();
+        ServerProcess server =
+            ServerProcess.serve("--clickhouse-url", "http://" + nobody.address());
         TraceCompletionClient client = client(server)) {
       InvalidRequestException invalid =
           assertThrows(InvalidRequestException.class, () -> client.complete(INVALID));
@@ -98,14 +96,17 @@ class RealServerTest {
       assertEquals(ErrorReason.ERROR_REASON_STORE_UNREACHABLE, unavailable.getReason());
       assertTrue(unavailable.getRequestId().isPresent());
 
-      assertThrows(UnavailableException.class, () -> client.completeStream(QUESTION).collect());
-      CompletionException stream =
-          assertThrows(CompletionException.class, () -> client.completeStream(INVALID, chunk -> { }).join());
+      assertThrows(
+          UnavailableException.class, () -> client.completeStream(QUESTION).collect());
+      CompletionException stream = assertThrows(
+          CompletionException.class,
+          () -> client.completeStream(INVALID, chunk -> {}).join());
       checkInvalid(assertInstanceOf(InvalidRequestException.class, stream.getCause()));
 
       List<Answer> answers = client.completeBatch(List.of(QUESTION, INVALID));
       assertThrows(UnavailableException.class, answers.get(0)::get);
-      checkInvalid(assertInstanceOf(InvalidRequestException.class, answers.get(1).error()));
+      checkInvalid(
+          assertInstanceOf(InvalidRequestException.class, answers.get(1).error()));
 
       assertFalse(client.isHealthy());
     }
@@ -114,7 +115,8 @@ class RealServerTest {
   private static void checkInvalid(InvalidRequestException error) {
     assertEquals(ErrorReason.ERROR_REASON_INVALID_REQUEST, error.getReason());
     assertTrue(error.getRequestId().isPresent());
-    Set<String> fields = error.getViolations().stream().map(Violation::field).collect(Collectors.toSet());
+    Set<String> fields =
+        error.getViolations().stream().map(Violation::field).collect(Collectors.toSet());
     assertEquals(Set.of("max_iteration", "app_spans[1].end_time_us"), fields);
   }
 
@@ -134,8 +136,9 @@ class RealServerTest {
       assertEquals(answer, client.completeAsync(question).join());
       assertEquals(answer, client.completeStream(question).collect());
       List<Span> spans = new ArrayList<>();
-      CompletionSummary summary =
-          client.completeStream(question, chunk -> spans.addAll(chunk.getSpansList())).join();
+      CompletionSummary summary = client
+          .completeStream(question, chunk -> spans.addAll(chunk.getSpansList()))
+          .join();
       assertEquals(answer.getData().getTracingList(), spans);
       assertEquals("SUCCESS", summary.getOptStatus());
 
@@ -146,7 +149,8 @@ class RealServerTest {
       List<Answer> answers = client.completeBatch(questions);
       for (int i = 0; i < answers.size(); i++) {
         if (i % 10 == 9) {
-          checkInvalid(assertInstanceOf(InvalidRequestException.class, answers.get(i).error()));
+          checkInvalid(
+              assertInstanceOf(InvalidRequestException.class, answers.get(i).error()));
         } else {
           assertEquals(answer, answers.get(i).get());
         }
@@ -164,19 +168,21 @@ class RealServerTest {
     try (ServerProcess server = server()) {
       System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
       // It is in no package, so that it runs as one file, and only reflection reaches it from here.
-      Class.forName("CompleteTrace").getMethod("main", String[].class)
-          .invoke(null, (Object) new String[] {server.address});
+      Class.forName("CompleteTrace").getMethod("main", String[].class).invoke(null, (Object)
+          new String[] {server.address});
     } finally {
       System.setOut(out);
     }
     List<String> lines = printed.toString(StandardCharsets.UTF_8).lines().toList();
     assertEquals(29, lines.size(), lines::toString);
-    assertTrue(lines.stream().anyMatch(line -> line.endsWith("  s-app GET /orders")), lines::toString);
+    assertTrue(
+        lines.stream().anyMatch(line -> line.endsWith("  s-app GET /orders")), lines::toString);
   }
 
   @Test
   void theExampleAsksAroundASpan() throws Exception {
-    List<SpanData> spans = demo().getAppSpansList().stream().map(RealServerTest::exported).toList();
+    List<SpanData> spans =
+        demo().getAppSpansList().stream().map(RealServerTest::exported).toList();
     String center = spans.get(0).getSpanId();
     try (ServerProcess server = server();
         TraceCompletionClient client = client(server)) {
@@ -185,9 +191,12 @@ class RealServerTest {
           .invoke(null, client, spans, center);
       assertEquals("SUCCESS", answer.getOptStatus());
       Set<String> ids = answer.getData().getTracingList().stream()
-          .filter(span -> span.getTapSide().endsWith("app")).map(Span::getSpanId).collect(Collectors.toSet());
+          .filter(span -> span.getTapSide().endsWith("app"))
+          .map(Span::getSpanId)
+          .collect(Collectors.toSet());
       // The last of the five is below the first of another service.
-      assertEquals(spans.subList(0, 4).stream().map(SpanData::getSpanId).collect(Collectors.toSet()), ids);
+      assertEquals(
+          spans.subList(0, 4).stream().map(SpanData::getSpanId).collect(Collectors.toSet()), ids);
       assertTrue(answer.getData().getTracingCount() > 4);
     }
   }
@@ -203,7 +212,8 @@ class RealServerTest {
         .setEndEpochNanos(span.getEndTimeUs() * 1000)
         .setSpanContext(context(span.getTraceId(), span.getSpanId()))
         .setParentSpanContext(context(span.getTraceId(), span.getParentSpanId()))
-        .setResource(Resource.create(Attributes.builder().put("service.name", span.getAppService()).build()))
+        .setResource(Resource.create(
+            Attributes.builder().put("service.name", span.getAppService()).build()))
         .build();
   }
 
@@ -234,13 +244,14 @@ class RealServerTest {
     LISTENER {
       @Override
       CompletableFuture<?> ask(TraceCompletionClient client) {
-        return client.completeStream(QUESTION, chunk -> { });
+        return client.completeStream(QUESTION, chunk -> {});
       }
     },
     BATCH {
       @Override
       CompletableFuture<?> ask(TraceCompletionClient client) {
-        return waiting(() -> client.completeBatch(List.of(QUESTION, QUESTION)).forEach(Answer::get));
+        return waiting(
+            () -> client.completeBatch(List.of(QUESTION, QUESTION)).forEach(Answer::get));
       }
     };
 
@@ -254,14 +265,15 @@ class RealServerTest {
   @ParameterizedTest
   @EnumSource(Way.class)
   void aServerThatDiesDuringACallIsWaitedFor(Way way) throws Exception {
-    int port = ServerProcess.lastingPort();
-    try (MuteStore mute = new MuteStore();
-        ServerProcess first = ServerProcess.serveAt(port, "--clickhouse-url", mute.url());
+    try (ReservedPort port = new ReservedPort();
+        MuteStore mute = new MuteStore();
+        ServerProcess first = ServerProcess.serveAt(port.number(), "--clickhouse-url", mute.url());
         TraceCompletionClient client = client(first)) {
       CompletableFuture<?> call = way.ask(client);
       mute.awaitQuestion();
       first.kill();
-      try (ServerProcess second = ServerProcess.serveAt(port, "--clickhouse-url", store.address)) {
+      try (ServerProcess second =
+          ServerProcess.serveAt(port.number(), "--clickhouse-url", store.address)) {
         call.get(30, TimeUnit.SECONDS);
       }
     }
@@ -272,13 +284,14 @@ class RealServerTest {
   void withoutRetryTheDeathOfAServerShowsAtOnce(Way way) throws Exception {
     try (MuteStore mute = new MuteStore();
         ServerProcess server = ServerProcess.serve("--clickhouse-url", mute.url());
-        TraceCompletionClient client = TraceCompletionClient.builder(server.address).withoutRetry().build()) {
+        TraceCompletionClient client =
+            TraceCompletionClient.builder(server.address).withoutRetry().build()) {
       CompletableFuture<?> call = way.ask(client);
       mute.awaitQuestion();
       server.kill();
       // Sooner than the deadline.
-      CompletionException error =
-          assertThrows(CompletionException.class, () -> call.orTimeout(20, TimeUnit.SECONDS).join());
+      CompletionException error = assertThrows(
+          CompletionException.class, () -> call.orTimeout(20, TimeUnit.SECONDS).join());
       assertInstanceOf(UnavailableException.class, error.getCause());
     }
   }
@@ -286,23 +299,28 @@ class RealServerTest {
   @Test
   void aServerThatStaysAwayIsNotWaitedForBeyondTheDeadline() throws Exception {
     Duration deadline = Duration.ofSeconds(3);
-    String address = "127.0.0.1:" + ServerProcess.lastingPort();
-    try (MuteStore mute = new MuteStore();
+    try (ReservedPort port = new ReservedPort();
+        MuteStore mute = new MuteStore();
         ServerProcess server =
-            ServerProcess.serveAt(Integer.parseInt(address.split(":")[1]), "--clickhouse-url", mute.url());
-        TraceCompletionClient client = TraceCompletionClient.builder(address).build()) {
+            ServerProcess.serveAt(port.number(), "--clickhouse-url", mute.url());
+        TraceCompletionClient client = client(server)) {
       // Connected before the time of the calls begins.
       client.isHealthy();
       TraceCompletionClient hasty = client.withTimeout(deadline);
-      List<CompletableFuture<?>> calls =
-          Stream.of(Way.values()).<CompletableFuture<?>>map(way -> way.ask(hasty)).toList();
+      List<CompletableFuture<?>> calls = Stream.of(Way.values())
+          .<CompletableFuture<?>>map(way -> way.ask(hasty))
+          .toList();
       mute.awaitQuestion();
       server.kill();
       for (CompletableFuture<?> call : calls) {
-        CompletionException error =
-            assertThrows(CompletionException.class, () -> call.orTimeout(10, TimeUnit.SECONDS).join());
-        UnavailableException unavailable = assertInstanceOf(UnavailableException.class, error.getCause());
-        assertTrue(unavailable.getMessage().contains("no connection to " + address), unavailable.getMessage());
+        CompletionException error = assertThrows(
+            CompletionException.class,
+            () -> call.orTimeout(10, TimeUnit.SECONDS).join());
+        UnavailableException unavailable =
+            assertInstanceOf(UnavailableException.class, error.getCause());
+        assertTrue(
+            unavailable.getMessage().contains("no connection to " + port.address()),
+            unavailable.getMessage());
       }
     }
   }
@@ -324,7 +342,9 @@ class RealServerTest {
       client.close();
       assertTrue(System.nanoTime() - start < 6_000_000_000L);
       for (CompletableFuture<?> call : calls) {
-        assertThrows(CompletionException.class, () -> call.orTimeout(20, TimeUnit.SECONDS).join());
+        assertThrows(
+            CompletionException.class,
+            () -> call.orTimeout(20, TimeUnit.SECONDS).join());
       }
     }
     // gRPC keeps its pools for a second after the last channel has gone.

@@ -67,11 +67,19 @@ class RetryTest extends InProcess {
 
   @Test
   void otherErrorsAreNot() {
-    for (Status.Code code : new Status.Code[] {Status.Code.INTERNAL, Status.Code.INVALID_ARGUMENT,
-        Status.Code.DEADLINE_EXCEEDED, Status.Code.RESOURCE_EXHAUSTED, Status.Code.UNKNOWN}) {
+    for (Status.Code code : new Status.Code[] {
+      Status.Code.INTERNAL,
+      Status.Code.INVALID_ARGUMENT,
+      Status.Code.DEADLINE_EXCEEDED,
+      Status.Code.RESOURCE_EXHAUSTED,
+      Status.Code.UNKNOWN
+    }) {
       service.calls.set(0);
       failing(1, Questions.failure(code, "no"));
-      assertEquals(code, assertThrows(TraceCompletionException.class, () -> client.complete(QUESTION)).getCode());
+      assertEquals(
+          code,
+          assertThrows(TraceCompletionException.class, () -> client.complete(QUESTION))
+              .getCode());
       assertEquals(1, service.calls.get(), code::name);
     }
   }
@@ -95,7 +103,8 @@ class RetryTest extends InProcess {
   @Test
   void aServerThatStaysBusyIsNotAskedForEver() {
     failing(Integer.MAX_VALUE, busy(10));
-    ServerBusyException error = assertThrows(ServerBusyException.class, () -> client.complete(QUESTION));
+    ServerBusyException error =
+        assertThrows(ServerBusyException.class, () -> client.complete(QUESTION));
     assertEquals(Duration.ofMillis(10), error.getRetryDelay().orElseThrow());
     assertEquals(BusyRetryCall.MAX_ATTEMPTS, service.calls.get());
   }
@@ -122,22 +131,23 @@ class RetryTest extends InProcess {
       }
     };
     assertEquals(ANSWER, client.complete(QUESTION));
-    // What travels is the time left. A second deadline of its own would be as much later as the pause is long.
+    // What travels is the time left. A second deadline of its own would be as much later as the
+    // pause is long.
     Deadline first = deadlines.get(0).offset(900, TimeUnit.MILLISECONDS);
     assertTrue(deadlines.get(1).isBefore(first), deadlines::toString);
   }
 
   @Test
   void aPauseCanBeCancelled() {
-    failing(1, busy(1_000));
+    failing(1, busy(20_000));
     CompletableFuture<CompleteTraceResponse> future = client.completeAsync(QUESTION);
-    Wait.until(() -> service.calls.get() == 1);
-    Wait.pause(100);
+    awaitPause();
     future.cancel(true);
     assertTrue(future.isCancelled());
-    // Longer than the pause with all its jitter: the next try would have come by now.
-    Wait.pause(1_700);
-    assertEquals(1, service.calls.get());
+    // What comes after the pause, if anything still does, comes now, and before the next call.
+    client.pauses.close();
+    assertEquals(ANSWER, client.complete(QUESTION));
+    assertEquals(2, service.calls.get());
   }
 
   @Test
@@ -148,11 +158,11 @@ class RetryTest extends InProcess {
       context.run(() -> client.completeAsync(QUESTION).whenComplete((answer, error) -> {
         future.completeExceptionally(error);
       }));
-      Wait.until(() -> service.calls.get() == 1);
-      Wait.pause(100);
+      awaitPause();
       context.cancel(null);
-      CompletionException error =
-          assertThrows(CompletionException.class, () -> future.orTimeout(10, TimeUnit.SECONDS).join());
+      CompletionException error = assertThrows(
+          CompletionException.class,
+          () -> future.orTimeout(10, TimeUnit.SECONDS).join());
       assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) error.getCause()).getCode());
     }
   }
@@ -161,11 +171,10 @@ class RetryTest extends InProcess {
   void aPauseEndsWithTheClient() {
     failing(1, busy(20_000));
     CompletableFuture<CompleteTraceResponse> future = client.completeAsync(QUESTION);
-    Wait.until(() -> service.calls.get() == 1);
-    Wait.pause(100);
+    awaitPause();
     client.close();
-    CompletionException error =
-        assertThrows(CompletionException.class, () -> future.orTimeout(10, TimeUnit.SECONDS).join());
+    CompletionException error = assertThrows(
+        CompletionException.class, () -> future.orTimeout(10, TimeUnit.SECONDS).join());
     assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) error.getCause()).getCode());
   }
 
@@ -173,13 +182,12 @@ class RetryTest extends InProcess {
   void anInterruptEndsAPause() throws InterruptedException {
     failing(1, busy(20_000));
     CompletableFuture<Throwable> seen = new CompletableFuture<>();
-    Thread caller =
-        new Thread(() -> seen.complete(assertThrows(RuntimeException.class, () -> client.complete(QUESTION))));
+    Thread caller = new Thread(
+        () -> seen.complete(assertThrows(RuntimeException.class, () -> client.complete(QUESTION))));
     caller.start();
-    Wait.until(() -> service.calls.get() == 1);
-    Wait.pause(100);
+    awaitPause();
     caller.interrupt();
-    caller.join(5_000);
+    caller.join(10_000);
     assertFalse(caller.isAlive());
     assertEquals(Status.Code.CANCELLED, ((TraceCompletionException) seen.join()).getCode());
   }
@@ -189,7 +197,8 @@ class RetryTest extends InProcess {
     AtomicInteger seen = new AtomicInteger();
     ClientInterceptor counter = new ClientInterceptor() {
       @Override
-      public <Q, A> ClientCall<Q, A> interceptCall(MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
+      public <Q, A> ClientCall<Q, A> interceptCall(
+          MethodDescriptor<Q, A> method, CallOptions options, Channel next) {
         seen.incrementAndGet();
         return next.newCall(method, options);
       }
@@ -203,17 +212,20 @@ class RetryTest extends InProcess {
 
   @Test
   void theTraceOfTheCallerTravelsWithEachTry() {
-    client(options -> options.interceptors(new TracePropagation(W3CTraceContextPropagator.getInstance())));
+    client(options ->
+        options.interceptors(new TracePropagation(W3CTraceContextPropagator.getInstance())));
     failing(1, busy(20));
-    SpanContext caller =
-        SpanContext.create("1".repeat(32), "2".repeat(16), TraceFlags.getSampled(), TraceState.getDefault());
+    SpanContext caller = SpanContext.create(
+        "1".repeat(32), "2".repeat(16), TraceFlags.getSampled(), TraceState.getDefault());
     try (Scope scope = Span.wrap(caller).makeCurrent()) {
       client.completeAsync(QUESTION).join();
     }
     assertEquals(
         Collections.nCopies(2, "00-" + "1".repeat(32) + "-" + "2".repeat(16) + "-01"),
-        service.headers.stream().map(headers -> headers.get(
-            Metadata.Key.of("traceparent", Metadata.ASCII_STRING_MARSHALLER))).toList());
+        service.headers.stream()
+            .map(headers ->
+                headers.get(Metadata.Key.of("traceparent", Metadata.ASCII_STRING_MARSHALLER)))
+            .toList());
   }
 
   @Test
@@ -246,7 +258,7 @@ class RetryTest extends InProcess {
       answer.onNext(Questions.summary(1, 1));
       answer.onCompleted();
     };
-    assertEquals(1, client.completeStream(QUESTION, chunk -> { }).join().getSpanCount());
+    assertEquals(1, client.completeStream(QUESTION, chunk -> {}).join().getSpanCount());
     assertEquals(3, service.calls.get());
 
     service.calls.set(0);
@@ -260,10 +272,12 @@ class RetryTest extends InProcess {
       answer.onNext(Questions.progress(1));
       answer.onError(call == 1 ? busy(20) : Questions.failure(Status.Code.UNAVAILABLE, "gone"));
     };
-    CompletionException error =
-        assertThrows(CompletionException.class, () -> client.completeStream(QUESTION, chunk -> { }).join());
+    CompletionException error = assertThrows(
+        CompletionException.class,
+        () -> client.completeStream(QUESTION, chunk -> {}).join());
     assertInstanceOf(ServerBusyException.class, error.getCause());
-    assertThrows(UnavailableException.class, () -> client.completeStream(QUESTION).collect());
+    assertThrows(
+        UnavailableException.class, () -> client.completeStream(QUESTION).collect());
     assertEquals(2, service.calls.get());
   }
 }

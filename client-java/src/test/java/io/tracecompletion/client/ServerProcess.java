@@ -2,15 +2,12 @@ package io.tracecompletion.client;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.net.InetAddress;
-import java.net.ServerSocket;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -19,6 +16,7 @@ import java.util.regex.Pattern;
 final class ServerProcess implements AutoCloseable {
   /** Names the program under test; by default that of the repository's debug build. */
   private static final String VARIABLE = "TRACE_COMPLETION_PROGRAM";
+
   private static final Path REPOSITORY = Path.of("..").toAbsolutePath().normalize();
   private static final long PATIENCE_SECONDS = 60;
 
@@ -29,11 +27,13 @@ final class ServerProcess implements AutoCloseable {
 
   static {
     // A test that is cut off does not get to close its servers.
-    Runtime.getRuntime().addShutdownHook(new Thread(() -> RUNNING.forEach(Process::destroyForcibly)));
+    Runtime.getRuntime()
+        .addShutdownHook(new Thread(() -> RUNNING.forEach(Process::destroyForcibly)));
   }
 
   /** Where it can be asked, as it says itself: host and port of a server, the URL of a store. */
   final String address;
+
   private final Process process;
   private final Path log;
 
@@ -42,14 +42,14 @@ final class ServerProcess implements AutoCloseable {
     List<String> command = new ArrayList<>(List.of(program.toString()));
     command.addAll(arguments);
     try {
-      log = Files.createTempFile(Files.createDirectories(Path.of("target", "servers")), arguments.get(0), ".log");
+      log = Files.createTempFile(
+          Files.createDirectories(Path.of("target", "servers")), arguments.get(0), ".log");
       // The embedded ClickHouse is looked for in .cache of the working directory.
-      process =
-          new ProcessBuilder(command)
-              .directory(REPOSITORY.toFile())
-              .redirectErrorStream(true)
-              .redirectOutput(log.toFile())
-              .start();
+      process = new ProcessBuilder(command)
+          .directory(REPOSITORY.toFile())
+          .redirectErrorStream(true)
+          .redirectOutput(log.toFile())
+          .start();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -71,7 +71,8 @@ final class ServerProcess implements AutoCloseable {
   /** A ClickHouse with the rows of the demo. */
   static ServerProcess demoStore(Path data) {
     try (ServerProcess demo = new ServerProcess(
-        List.of("demo", "--data-dir", data.toString()), Pattern.compile("\\d+ (spans): .* network"))) {
+        List.of("demo", "--data-dir", data.toString()),
+        Pattern.compile("\\d+ (spans): .* network"))) {
       demo.end();
       return new ServerProcess(List.of("clickhouse", "--data-dir", data.toString()), STORES);
     }
@@ -79,7 +80,8 @@ final class ServerProcess implements AutoCloseable {
 
   /** What the program says to these arguments. */
   static String output(String... arguments) {
-    try (ServerProcess process = new ServerProcess(List.of(arguments), Pattern.compile("(?s)(.*)"))) {
+    try (ServerProcess process =
+        new ServerProcess(List.of(arguments), Pattern.compile("(?s)(.*)"))) {
       process.end();
       return process.log();
     }
@@ -92,26 +94,10 @@ final class ServerProcess implements AutoCloseable {
         ? REPOSITORY.resolve("target/debug/trace-completion")
         : Path.of(variable).toAbsolutePath();
     if (!Files.isExecutable(program)) {
-      throw new AssertionError(
-          "no server to test against: " + program + " (make build makes it; " + VARIABLE + " names another)");
+      throw new AssertionError("no server to test against: " + program + " (make build makes it; "
+          + VARIABLE + " names another)");
     }
     return program;
-  }
-
-  /**
-   * A port for a server that goes and comes back. It is below those that the system hands out by itself: one of these
-   * could have another owner by then, or become the other end of a connection of the client with itself.
-   */
-  static int lastingPort() {
-    for (;;) {
-      int port = ThreadLocalRandom.current().nextInt(20_000, 32_000);
-      try (ServerSocket free = new ServerSocket(port, 1, InetAddress.getLoopbackAddress())) {
-        return free.getLocalPort();
-      } catch (IOException e) {
-        // It is taken: another will be free.
-        continue;
-      }
-    }
   }
 
   private String await(Pattern started) {

@@ -27,7 +27,8 @@ import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
@@ -45,20 +46,27 @@ class StreamTest extends InProcess {
 
   @Test
   void theListenerGetsAllInOrder() {
-    sends(progress(1), progress(2), StreamCompleteTraceResponse.getDefaultInstance(),
-        chunk(span("a"), span("b")), chunk(span("c")), summary(3, 2));
+    sends(
+        progress(1),
+        progress(2),
+        StreamCompleteTraceResponse.getDefaultInstance(),
+        chunk(span("a"), span("b")),
+        chunk(span("c")),
+        summary(3, 2));
     List<String> seen = new ArrayList<>();
-    CompletionSummary summary = client.completeStream(QUESTION, new CompletionListener() {
-      @Override
-      public void onProgress(CompletionProgress progress) {
-        seen.add("progress " + progress.getIteration());
-      }
+    CompletionSummary summary = client
+        .completeStream(QUESTION, new CompletionListener() {
+          @Override
+          public void onProgress(CompletionProgress progress) {
+            seen.add("progress " + progress.getIteration());
+          }
 
-      @Override
-      public void onChunk(SpanChunk chunk) {
-        chunk.getSpansList().forEach(span -> seen.add(span.getDeepflowSpanId()));
-      }
-    }).join();
+          @Override
+          public void onChunk(SpanChunk chunk) {
+            chunk.getSpansList().forEach(span -> seen.add(span.getDeepflowSpanId()));
+          }
+        })
+        .join();
     assertEquals(List.of("progress 1", "progress 2", "a", "b", "c"), seen);
     assertEquals("SUCCESS", summary.getOptStatus());
   }
@@ -83,7 +91,10 @@ class StreamTest extends InProcess {
     StreamCompleteTraceResponse.Builder chunk = chunk(span("a")).toBuilder();
     chunk.getChunkBuilder().addReasons(reason);
     StreamCompleteTraceResponse.Builder summary = summary(1, 1).toBuilder();
-    summary.getSummaryBuilder().setDescription("d").putHostClockCorrection("1", 5)
+    summary
+        .getSummaryBuilder()
+        .setDescription("d")
+        .putHostClockCorrection("1", 5)
         .setExplanation(Explanation.getDefaultInstance());
     sends(progress(1), chunk.build(), summary.build());
     CompleteTraceResponse answer = client.completeStream(QUESTION).collect();
@@ -101,10 +112,12 @@ class StreamTest extends InProcess {
     };
     for (StreamCompleteTraceResponse[] answer : answers) {
       sends(answer);
-      CompletionException error =
-          assertThrows(CompletionException.class, () -> client.completeStream(QUESTION, chunk -> { }).join());
+      CompletionException error = assertThrows(
+          CompletionException.class,
+          () -> client.completeStream(QUESTION, chunk -> {}).join());
       assertInstanceOf(IncompleteAnswerException.class, error.getCause());
-      assertThrows(IncompleteAnswerException.class, () -> client.completeStream(QUESTION).collect());
+      assertThrows(
+          IncompleteAnswerException.class, () -> client.completeStream(QUESTION).collect());
     }
   }
 
@@ -112,7 +125,8 @@ class StreamTest extends InProcess {
   private AtomicInteger floods() {
     AtomicInteger sent = new AtomicInteger();
     Span large = Span.newBuilder().setEndpoint("x".repeat(1 << 20)).build();
-    service.stream = (call, answer) -> answer.setOnReadyHandler(() -> flood(answer, chunk(large), sent));
+    service.stream =
+        (call, answer) -> answer.setOnReadyHandler(() -> flood(answer, chunk(large), sent));
     return sent;
   }
 
@@ -128,19 +142,25 @@ class StreamTest extends InProcess {
   @Test
   void aSlowListenerSlowsTheServerDown() throws InterruptedException {
     AtomicInteger sent = floods();
-    CountDownLatch hold = new CountDownLatch(1);
+    // Each piece is handed to the test, which then lets the listener return.
+    SynchronousQueue<SpanChunk> pieces = new SynchronousQueue<>();
+    Semaphore go = new Semaphore(0);
     CompletableFuture<CompletionSummary> future = client.completeStream(QUESTION, chunk -> {
       try {
-        hold.await();
+        pieces.put(chunk);
+        go.acquire();
       } catch (InterruptedException e) {
         throw new IllegalStateException(e);
       }
     });
-    Wait.until(() -> sent.get() > 0);
-    Wait.pause(300);
-    assertTrue(sent.get() < 8, "sent: " + sent);
+    pieces.take();
+    for (int read = 1; read <= 100; read++) {
+      assertTrue(sent.get() < read + 8, read + " were read of " + sent);
+      go.release();
+      pieces.take();
+    }
     future.cancel(true);
-    hold.countDown();
+    go.release();
     assertTrue(service.cancelled.await(10, TimeUnit.SECONDS));
   }
 
@@ -148,9 +168,10 @@ class StreamTest extends InProcess {
   void aSlowReaderSlowsTheServerDown() throws InterruptedException {
     AtomicInteger sent = floods();
     try (CompletionStream pieces = client.completeStream(QUESTION)) {
-      pieces.next();
-      Wait.pause(300);
-      assertTrue(sent.get() < 12, "sent: " + sent);
+      for (int read = 1; read <= 100; read++) {
+        pieces.next();
+        assertTrue(sent.get() < read + 12, read + " were read of " + sent);
+      }
     }
     assertTrue(service.cancelled.await(10, TimeUnit.SECONDS));
   }
@@ -170,9 +191,11 @@ class StreamTest extends InProcess {
   void aMuteStreamIsLeftAtTheDeadline() {
     service.stream = (call, answer) -> answer.onNext(progress(1));
     client(options -> options.timeout(Duration.ofMillis(300)));
-    assertThrows(DeadlineExceededException.class, () -> client.completeStream(QUESTION).collect());
-    CompletionException error =
-        assertThrows(CompletionException.class, () -> client.completeStream(QUESTION, chunk -> { }).join());
+    assertThrows(
+        DeadlineExceededException.class, () -> client.completeStream(QUESTION).collect());
+    CompletionException error = assertThrows(
+        CompletionException.class,
+        () -> client.completeStream(QUESTION, chunk -> {}).join());
     assertInstanceOf(DeadlineExceededException.class, error.getCause());
   }
 }

@@ -69,24 +69,27 @@ class WireTest {
   }
 
   private void begin(ServerCredentials credentials) throws IOException {
-    server =
-        Grpc.newServerBuilderForPort(0, credentials)
-            .addService(ServerInterceptors.intercept(service, service))
-            .build()
-            .start();
+    server = Grpc.newServerBuilderForPort(0, credentials)
+        .addService(ServerInterceptors.intercept(service, service))
+        .build()
+        .start();
   }
 
   private TraceCompletionClient client(UnaryOperator<TraceCompletionClientBuilder> options) {
     if (client != null) {
       client.close();
     }
-    client = options.apply(TraceCompletionClient.builder("localhost:" + server.getPort())).build();
+    client = options
+        .apply(TraceCompletionClient.builder("localhost:" + server.getPort()))
+        .build();
     return client;
   }
 
   private static CompleteTraceResponse large(int bytes) {
     Span span = Span.newBuilder().setEndpoint("x".repeat(bytes)).build();
-    return ANSWER.toBuilder().setData(CompletedTrace.newBuilder().addTracing(span)).build();
+    return ANSWER.toBuilder()
+        .setData(CompletedTrace.newBuilder().addTracing(span))
+        .build();
   }
 
   @Test
@@ -97,7 +100,9 @@ class WireTest {
       answer.onCompleted();
     };
     client(options -> options);
-    assertEquals(20 << 20, client.complete(QUESTION).getData().getTracing(0).getEndpoint().length());
+    assertEquals(
+        20 << 20,
+        client.complete(QUESTION).getData().getTracing(0).getEndpoint().length());
     assertThrows(TooLargeException.class, () -> client.complete(QUESTION));
     assertEquals(2, service.calls.get());
   }
@@ -107,7 +112,8 @@ class WireTest {
     begin(InsecureServerCredentials.create());
     service.unary = (call, answer) -> {
       if (call < 3) {
-        answer.onError(call == 1 ? Questions.failure(Status.Code.UNAVAILABLE, "gone") : Questions.busy(10));
+        answer.onError(
+            call == 1 ? Questions.failure(Status.Code.UNAVAILABLE, "gone") : Questions.busy(10));
         return;
       }
       answer.onNext(ANSWER);
@@ -126,7 +132,8 @@ class WireTest {
   void theClientSaysWhoItIs() throws IOException {
     begin(InsecureServerCredentials.create());
     client(options -> options).complete(QUESTION);
-    String agent = service.headers.get(0).get(Metadata.Key.of("user-agent", Metadata.ASCII_STRING_MARSHALLER));
+    String agent =
+        service.headers.get(0).get(Metadata.Key.of("user-agent", Metadata.ASCII_STRING_MARSHALLER));
     assertTrue(agent.startsWith("trace-completion-java/"), agent);
   }
 
@@ -138,11 +145,12 @@ class WireTest {
     assertEquals(ANSWER, client.complete(QUESTION));
     assertEquals("Bearer secret", service.headers.get(0).get(BearerToken.HEADER));
 
-    for (UnaryOperator<TraceCompletionClientBuilder> wrong : List.<UnaryOperator<TraceCompletionClientBuilder>>of(
-        options -> options.trustedCertificates(theirs.certificate()),
-        TraceCompletionClientBuilder::tls,
-        options -> options.trustedCertificates(ours.certificate()).authority("elsewhere"),
-        options -> options)) {
+    for (UnaryOperator<TraceCompletionClientBuilder> wrong :
+        List.<UnaryOperator<TraceCompletionClientBuilder>>of(
+            options -> options.trustedCertificates(theirs.certificate()),
+            TraceCompletionClientBuilder::tls,
+            options -> options.trustedCertificates(ours.certificate()).authority("elsewhere"),
+            options -> options)) {
       client(options -> wrong.apply(options.withoutRetry()));
       assertThrows(UnavailableException.class, () -> client.complete(QUESTION));
     }
@@ -152,20 +160,22 @@ class WireTest {
   @Test
   void aServerThatIsNotTrustedIsNotWaitedForBeyondTheDeadline() throws IOException {
     begin(TlsServerCredentials.create(ours.certificate().toFile(), ours.key().toFile()));
-    client(options -> options.trustedCertificates(theirs.certificate()).timeout(Duration.ofSeconds(1)));
-    UnavailableException error = assertThrows(UnavailableException.class, () -> client.complete(QUESTION));
+    client(options ->
+        options.trustedCertificates(theirs.certificate()).timeout(Duration.ofSeconds(1)));
+    UnavailableException error =
+        assertThrows(UnavailableException.class, () -> client.complete(QUESTION));
     assertTrue(error.getMessage().contains("no connection"), error.getMessage());
   }
 
   @Test
   void aClientIsKnownByItsCertificate() throws IOException {
-    begin(
-        TlsServerCredentials.newBuilder()
-            .keyManager(ours.certificate().toFile(), ours.key().toFile())
-            .trustManager(theirs.certificate().toFile())
-            .clientAuth(TlsServerCredentials.ClientAuth.REQUIRE)
-            .build());
-    client(options -> options.trustedCertificates(ours.certificate())
+    begin(TlsServerCredentials.newBuilder()
+        .keyManager(ours.certificate().toFile(), ours.key().toFile())
+        .trustManager(theirs.certificate().toFile())
+        .clientAuth(TlsServerCredentials.ClientAuth.REQUIRE)
+        .build());
+    client(options -> options
+        .trustedCertificates(ours.certificate())
         .clientCertificate(theirs.certificate(), theirs.key()));
     assertEquals(ANSWER, client.complete(QUESTION));
 
@@ -178,17 +188,21 @@ class WireTest {
   void aFileThatIsNotThereIsSaidAtOnce() throws IOException {
     begin(InsecureServerCredentials.create());
     client(options -> options);
-    assertThrows(UncheckedIOException.class,
-        () -> TraceCompletionClient.builder("x").trustedCertificates(Path.of("none")).build());
+    assertThrows(
+        UncheckedIOException.class,
+        () -> TraceCompletionClient.builder("x")
+            .trustedCertificates(Path.of("none"))
+            .build());
   }
 
   @Test
   void callsGoRoundAllAddresses() throws Exception {
     begin(InsecureServerCredentials.create());
     FakeService other = new FakeService();
-    Server second =
-        Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create())
-            .addService(ServerInterceptors.intercept(other, other)).build().start();
+    Server second = Grpc.newServerBuilderForPort(0, InsecureServerCredentials.create())
+        .addService(ServerInterceptors.intercept(other, other))
+        .build()
+        .start();
     NameResolverProvider both = new Addresses(List.of(server.getPort(), second.getPort()));
     NameResolverRegistry.getDefaultRegistry().register(both);
     try {
@@ -216,7 +230,8 @@ class WireTest {
 
     Addresses(List<Integer> ports) {
       groups = ports.stream()
-          .map(port -> new EquivalentAddressGroup(new InetSocketAddress(InetAddress.getLoopbackAddress(), port)))
+          .map(port -> new EquivalentAddressGroup(
+              new InetSocketAddress(InetAddress.getLoopbackAddress(), port)))
           .toList();
     }
 
@@ -245,8 +260,9 @@ class WireTest {
 
         @Override
         public void start(Listener2 listener) {
-          listener.onResult(
-              ResolutionResult.newBuilder().setAddressesOrError(StatusOr.fromValue(groups)).build());
+          listener.onResult(ResolutionResult.newBuilder()
+              .setAddressesOrError(StatusOr.fromValue(groups))
+              .build());
         }
 
         @Override

@@ -17,22 +17,26 @@ class AppSpansTest {
 
   @Test
   void everyFieldIsSet() {
-    Attributes attributes =
-        Attributes.builder().put("service.name", "shop").put("service.instance.id", "shop-1").build();
-    SpanData span = Spans.builder("a", "2", "1", "").setName("GET /")
-        .setKind(io.opentelemetry.api.trace.SpanKind.SERVER).setResource(Resource.create(attributes)).build();
-    AppSpan expected =
-        AppSpan.newBuilder()
-            .setTraceId("a".repeat(32))
-            .setSpanId("0000000000000002")
-            .setParentSpanId("0000000000000001")
-            .setSpanKind(SpanKind.SPAN_KIND_SERVER)
-            .setStartTimeUs(1_700_000_000_000_001L)
-            .setEndTimeUs(1_700_000_000_000_005L)
-            .setName("GET /")
-            .setAppService("shop")
-            .setAppInstance("shop-1")
-            .build();
+    Attributes attributes = Attributes.builder()
+        .put("service.name", "shop")
+        .put("service.instance.id", "shop-1")
+        .build();
+    SpanData span = Spans.builder("a", "2", "1", "")
+        .setName("GET /")
+        .setKind(io.opentelemetry.api.trace.SpanKind.SERVER)
+        .setResource(Resource.create(attributes))
+        .build();
+    AppSpan expected = AppSpan.newBuilder()
+        .setTraceId("a".repeat(32))
+        .setSpanId("0000000000000002")
+        .setParentSpanId("0000000000000001")
+        .setSpanKind(SpanKind.SPAN_KIND_SERVER)
+        .setStartTimeUs(1_700_000_000_000_001L)
+        .setEndTimeUs(1_700_000_000_000_005L)
+        .setName("GET /")
+        .setAppService("shop")
+        .setAppInstance("shop-1")
+        .build();
     assertEquals(expected, AppSpans.of(span));
   }
 
@@ -46,22 +50,23 @@ class AppSpansTest {
 
   @Test
   void kindsAreThoseOfOpenTelemetry() {
-    Map<io.opentelemetry.api.trace.SpanKind, Integer> numbers =
-        Map.of(
-            io.opentelemetry.api.trace.SpanKind.INTERNAL, 1,
-            io.opentelemetry.api.trace.SpanKind.SERVER, 2,
-            io.opentelemetry.api.trace.SpanKind.CLIENT, 3,
-            io.opentelemetry.api.trace.SpanKind.PRODUCER, 4,
-            io.opentelemetry.api.trace.SpanKind.CONSUMER, 5);
+    Map<io.opentelemetry.api.trace.SpanKind, Integer> numbers = Map.of(
+        io.opentelemetry.api.trace.SpanKind.INTERNAL, 1,
+        io.opentelemetry.api.trace.SpanKind.SERVER, 2,
+        io.opentelemetry.api.trace.SpanKind.CLIENT, 3,
+        io.opentelemetry.api.trace.SpanKind.PRODUCER, 4,
+        io.opentelemetry.api.trace.SpanKind.CONSUMER, 5);
     numbers.forEach((kind, number) ->
         assertEquals(number, AppSpans.of(Spans.span("1", "1", "", "", kind)).getSpanKindValue()));
   }
 
   @Test
   void timesAreInOrder() {
-    AppSpan running = AppSpans.of(Spans.builder("1", "1", "", "").setHasEnded(false).setEndEpochNanos(0).build());
+    AppSpan running = AppSpans.of(
+        Spans.builder("1", "1", "", "").setHasEnded(false).setEndEpochNanos(0).build());
     assertEquals(running.getStartTimeUs(), running.getEndTimeUs());
-    AppSpan early = AppSpans.of(Spans.builder("1", "1", "", "").setStartEpochNanos(-5000).build());
+    AppSpan early =
+        AppSpans.of(Spans.builder("1", "1", "", "").setStartEpochNanos(-5000).build());
     assertEquals(0, early.getStartTimeUs());
   }
 

@@ -23,11 +23,13 @@ import org.junit.jupiter.params.provider.CsvSource;
 class NeighbourhoodTest {
 
   /**
-   * Trees are written as {@code id<parent@service}; the first letter of a span of another trace is an exclamation mark.
+   * Trees are written as {@code id<parent@service}; the first letter of a span of another trace is
+   * an exclamation mark.
    */
   @ParameterizedTest(name = "{0}")
   @CsvSource({
-    // name,                      spans,                                                  center, picked
+    // name,                      spans,                                                  center,
+    // picked
     "alone,                       1@a,                                                    1, 1",
     "up to another service,       1@c 2<1@b 3<2@a 4<3@a,                                  4, 2 3 4",
     "up to the root,              1@a 2<1@a 3<2@a,                                        3, 1 2 3",
@@ -50,8 +52,12 @@ class NeighbourhoodTest {
     "no service,                  1@ 2<1@ 3<2@b 4<3@b,                                    2, 1 2 3",
   })
   void picks(String name, String tree, String center, String picked) {
-    List<SpanData> spans = Stream.of(tree.trim().split(" ")).map(NeighbourhoodTest::span).toList();
-    SpanData x = spans.stream().filter(span -> span.getSpanId().equals(Spans.id(center))).findFirst().orElseThrow();
+    List<SpanData> spans =
+        Stream.of(tree.trim().split(" ")).map(NeighbourhoodTest::span).toList();
+    SpanData x = spans.stream()
+        .filter(span -> span.getSpanId().equals(Spans.id(center)))
+        .findFirst()
+        .orElseThrow();
     List<String> ids = Neighbourhood.of(spans, x).stream()
         .map(span -> Long.toString(Long.parseUnsignedLong(span.getSpanId(), 16)))
         .toList();
@@ -61,7 +67,8 @@ class NeighbourhoodTest {
   private static SpanData span(String text) {
     String[] parts = text.replace("!", "").split("@", -1);
     String[] ids = parts[0].split("<");
-    return Spans.span(text.startsWith("!") ? "f" : "1", ids[0], ids.length > 1 ? ids[1] : "", parts[1]);
+    return Spans.span(
+        text.startsWith("!") ? "f" : "1", ids[0], ids.length > 1 ? ids[1] : "", parts[1]);
   }
 
   @Test
@@ -73,8 +80,12 @@ class NeighbourhoodTest {
   @Test
   void aServiceIsKnownByItsNamespaceToo() {
     SpanData root = Spans.span("1", "1", "", "a");
-    SpanData other = Spans.builder("1", "2", "1", "a").setResource(Resource.create(
-        Attributes.builder().put("service.name", "a").put("service.namespace", "shop").build())).build();
+    SpanData other = Spans.builder("1", "2", "1", "a")
+        .setResource(Resource.create(Attributes.builder()
+            .put("service.name", "a")
+            .put("service.namespace", "shop")
+            .build()))
+        .build();
     SpanData below = Spans.span("1", "3", "2", "a");
     assertEquals(List.of(root, other), Neighbourhood.of(List.of(root, other, below), root));
   }
@@ -82,8 +93,9 @@ class NeighbourhoodTest {
   @Test
   void anIdIsEnough() {
     List<SpanData> spans = List.of(Spans.span("1", "1", "", "b"), Spans.span("1", "2", "1", "a"));
-    List<String> ids =
-        Neighbourhood.request(spans, Spans.id("2")).getAppSpansList().stream().map(AppSpan::getSpanId).toList();
+    List<String> ids = Neighbourhood.request(spans, Spans.id("2")).getAppSpansList().stream()
+        .map(AppSpan::getSpanId)
+        .toList();
     assertEquals(List.of(Spans.id("1"), Spans.id("2")), ids);
     assertThrows(IllegalArgumentException.class, () -> Neighbourhood.request(spans, Spans.id("3")));
   }
@@ -93,10 +105,14 @@ class NeighbourhoodTest {
     SpanData client = Spans.span("1", "2", "1", "a", SpanKind.CLIENT);
     SpanData server = Spans.span("1", "2", "1", "a", SpanKind.SERVER);
     SpanData root = Spans.span("1", "1", "", "a");
-    assertEquals(List.of(root, client, server), Neighbourhood.of(List.of(root, client, server), root));
+    assertEquals(
+        List.of(root, client, server), Neighbourhood.of(List.of(root, client, server), root));
   }
 
-  /** All that four spans of two services can be to each other, against the definition in other words. */
+  /**
+   * All that four spans of two services can be to each other, against the definition in other
+   * words.
+   */
   @Test
   void everyShapeOfFourSpans() {
     int count = 4;
@@ -108,8 +124,10 @@ class NeighbourhoodTest {
         List<SpanData> spans = new ArrayList<>();
         for (int i = 0, rest = shape; i < count; i++, rest /= count + 2) {
           parents[i] = rest % (count + 2) - 2;
-          String parent = parents[i] == -2 ? "" : parents[i] == -1 ? "99" : Integer.toString(parents[i] + 1);
-          spans.add(Spans.span("1", Integer.toString(i + 1), parent, (services >> i & 1) == 0 ? "a" : "b"));
+          String parent =
+              parents[i] == -2 ? "" : parents[i] == -1 ? "99" : Integer.toString(parents[i] + 1);
+          spans.add(Spans.span(
+              "1", Integer.toString(i + 1), parent, (services >> i & 1) == 0 ? "a" : "b"));
         }
         for (int center = 0; center < count; center++) {
           Set<SpanData> expected = new HashSet<>();
@@ -120,8 +138,8 @@ class NeighbourhoodTest {
             }
           }
           List<SpanData> picked = Neighbourhood.of(spans, spans.get(center));
-          String tree = "parents %s, services %s, center %d".formatted(
-              Arrays.toString(parents), Integer.toBinaryString(services), center);
+          String tree = "parents %s, services %s, center %d"
+              .formatted(Arrays.toString(parents), Integer.toBinaryString(services), center);
           assertEquals(expected, new HashSet<>(picked), tree);
           assertEquals(expected.size(), picked.size(), tree);
         }
@@ -129,7 +147,10 @@ class NeighbourhoodTest {
     }
   }
 
-  /** Whether the way up from one span to another leads through spans of the center's service only, its ends aside. */
+  /**
+   * Whether the way up from one span to another leads through spans of the center's service only,
+   * its ends aside.
+   */
   private static boolean reaches(int from, int to, int center, int[] parents, int services) {
     int at = from;
     for (int steps = 0; steps <= parents.length; steps++) {
@@ -156,8 +177,10 @@ class NeighbourhoodTest {
     }
     Collections.shuffle(deep, new Random(1));
     String middle = Integer.toString(count / 2);
-    assertEquals(count,
-        Neighbourhood.of(deep, Spans.span("1", middle, Integer.toString(count / 2 - 1), "a")).size());
+    assertEquals(
+        count,
+        Neighbourhood.of(deep, Spans.span("1", middle, Integer.toString(count / 2 - 1), "a"))
+            .size());
     assertEquals(count, Neighbourhood.of(wide, wide.get(0)).size());
   }
 }

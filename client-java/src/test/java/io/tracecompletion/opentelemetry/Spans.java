@@ -28,8 +28,9 @@ final class Spans {
   }
 
   static TestSpanData.Builder builder(String trace, String id, String parent, String service) {
-    Attributes attributes =
-        service.isEmpty() ? Attributes.empty() : Attributes.builder().put("service.name", service).build();
+    Attributes attributes = service.isEmpty()
+        ? Attributes.empty()
+        : Attributes.builder().put("service.name", service).build();
     return TestSpanData.builder()
         .setName(id)
         .setKind(SpanKind.INTERNAL)
@@ -38,11 +39,13 @@ final class Spans {
         .setStartEpochNanos(1_700_000_000_000_001_999L)
         .setEndEpochNanos(1_700_000_000_000_005_000L)
         .setSpanContext(context(trace, id(id)))
-        .setParentSpanContext(parent.isEmpty() ? SpanContext.getInvalid() : context(trace, id(parent)))
+        .setParentSpanContext(
+            parent.isEmpty() ? SpanContext.getInvalid() : context(trace, id(parent)))
         .setResource(Resource.create(attributes));
   }
 
   private static SpanContext context(String trace, String id) {
-    return SpanContext.create(trace.repeat(32), id, TraceFlags.getSampled(), TraceState.getDefault());
+    return SpanContext.create(
+        trace.repeat(32), id, TraceFlags.getSampled(), TraceState.getDefault());
   }
 }

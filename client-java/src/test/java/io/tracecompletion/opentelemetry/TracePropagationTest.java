@@ -4,10 +4,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
 import io.grpc.CallOptions;
+import io.grpc.Channel;
 import io.grpc.ClientCall;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
-import io.grpc.Channel;
 import io.opentelemetry.api.trace.Span;
 import io.opentelemetry.api.trace.propagation.W3CTraceContextPropagator;
 import io.opentelemetry.context.Scope;
@@ -20,7 +20,9 @@ class TracePropagationTest {
 
   private static Metadata call(Metadata headers) {
     TracePropagation propagation = new TracePropagation(W3CTraceContextPropagator.getInstance());
-    propagation.interceptCall(TraceCompletionServiceGrpc.getCompleteTraceMethod(), CallOptions.DEFAULT, new Nowhere())
+    propagation
+        .interceptCall(
+            TraceCompletionServiceGrpc.getCompleteTraceMethod(), CallOptions.DEFAULT, new Nowhere())
         .start(new ClientCall.Listener<>() {}, headers);
     return headers;
   }
