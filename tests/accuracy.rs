@@ -1,6 +1,6 @@
 //! How right the answers are: both modes, scored on worlds whose true tree is known.
 //!
-//! As a test it holds the default mode to its goals, and to be nowhere below compatibility mode.
+//! As a test it checks that the default mode reaches its goals and is never worse than compatibility mode.
 //! `make accuracy` prints the table of `docs/accuracy.md` and each remaining fault:
 //! `ACCURACY=print cargo test --test accuracy -- --nocapture`.
 
@@ -29,7 +29,7 @@ type Scores = BTreeMap<String, Score>;
 struct Outcome {
     original: Scores,
     default: Scores,
-    /// Faults of the default mode, a line each.
+    /// Each fault of the default mode, one line for each.
     faults: Vec<String>,
 }
 
@@ -83,7 +83,7 @@ fn outcome() -> &'static Outcome {
     })
 }
 
-/// The table of `docs/accuracy.md`: the default mode, and the original in brackets.
+/// The table of `docs/accuracy.md`: the figures of the default mode, with those of the original in brackets.
 fn table(outcome: &Outcome) -> String {
     let mut text = format!("| family | {} |\n|---|{}\n", METRICS.join(" | "), "---|".repeat(METRICS.len()));
     let mut families: Vec<&String> = outcome.default.keys().collect();

@@ -1,4 +1,5 @@
-//! The program as an operator runs it: exit codes, one line for each fault, configuration, life and end.
+//! The program as an operator runs it: its exit codes, its configuration, how it serves and how it ends. Each
+//! fault is told in one line.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
 
@@ -16,9 +17,9 @@ use std::{
 use tokio::net::TcpSocket;
 use trace_completion::embedded::library::PATH_VARIABLE;
 
-/// Nothing in these tests may take longer.
+/// How long a test waits for something before it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// A question of the right form.
+/// A question that is valid.
 const QUESTION: &str = r#"{"app_spans": [{"trace_id": "", "span_id": "", "parent_span_id": "", "span_kind": 0, "start_time_us": 0, "end_time_us": 0}]}"#;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
 
@@ -45,7 +46,7 @@ fn check(output: &Output, code: i32, line: &str) {
     assert_eq!(text(&output.stdout), "");
 }
 
-/// A file of its own, removed in the end.
+/// A file that only this test uses. It is removed when the test ends.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -66,7 +67,7 @@ impl Drop for Scratch {
     }
 }
 
-/// The URL of a port at which nobody listens. Nobody else gets the port while the socket is held.
+/// The URL of a port at which nobody listens, and the socket that reserves the port as long as it is held.
 fn nobody() -> (TcpSocket, String) {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -74,7 +75,7 @@ fn nobody() -> (TcpSocket, String) {
     (socket, url)
 }
 
-/// A running server, ended with the test.
+/// A running server. It is ended when the test ends.
 struct Server {
     child: Child,
     address: String,
@@ -86,7 +87,7 @@ impl Server {
         let arguments = [&["serve", "--listen", "127.0.0.1:0"], arguments].concat();
         let mut child = program(&arguments).env("TRACE_COMPLETION_LOG_FORMAT", "json").spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        // Far more lines than a test makes it say.
+        // Far more lines than the server writes in one test.
         let (lines, log) = mpsc::sync_channel(10_000);
         thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| lines.send(line)));
         let mut server = Server { child, address: String::new(), log };
@@ -127,7 +128,7 @@ impl Drop for Server {
     }
 }
 
-/// A child of a test, ended with it.
+/// A child process of a test. It is ended when the test ends.
 struct Ended(Child);
 
 impl Drop for Ended {
@@ -149,7 +150,7 @@ fn bad_flags() {
     assert!(help.status.success() && text(&help.stdout).contains("complete"));
 }
 
-/// Nothing is started before, such as a ClickHouse that would have to say something too.
+/// The port is tried before anything is started, such as a ClickHouse, which would then have to be stopped.
 #[test]
 fn a_taken_port() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -207,7 +208,7 @@ fn configuration() {
     assert!(!printed.contains("hunter2"), "{printed}");
 }
 
-/// Variables that are no keys, because they are of other meaning, and one that is none by mistake.
+/// Some variables with our prefix are no keys of the configuration. Any other one is a mistake and is refused.
 #[test]
 fn variables_that_are_no_keys() {
     let mut checked = program(&["serve", "--check-config"]);
@@ -260,7 +261,7 @@ fn complete_says_what_is_wrong() {
     check(&run(&["complete", "--server", "tcp://x", "--file", good.path()]), 2, "an http:// URL is expected");
 }
 
-/// A server of another kind, and one that says nothing.
+/// One server is of another kind, and one says nothing.
 #[test]
 fn complete_says_what_does_not_answer() {
     let question = Scratch::new("question.json", QUESTION);
@@ -269,14 +270,14 @@ fn complete_says_what_does_not_answer() {
     let answers = thread::spawn(move || {
         let (mut stream, _) = other.accept().unwrap();
         write!(stream, "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n").unwrap();
-        // Until the client goes, so that it reads this rather than a reset.
+        // The connection stays open until the client has gone: a reset could overtake the answer.
         stream.read_to_end(&mut Vec::new()).ok();
     });
     let output = run(&["complete", "--server", &url, "--file", question.path()]);
     check(&output, 1, &format!("{url} does not answer as a Trace Completion server: "));
     answers.join().unwrap();
 
-    // The kernel accepts, and nobody reads.
+    // The kernel accepts the connection, but nobody reads from it.
     let mute = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", mute.local_addr().unwrap());
     let output = run(&["complete", "--server", &url, "--file", question.path(), "--timeout-ms", "50"]);

@@ -8,7 +8,8 @@
 //! | `<door>::<case>` | so does a door that is a program, named in `CONFORMANCE_DOORS`: `go,gateway,java` |
 //! | `<door>::report` | that program has reported every case once, and ended as its report says |
 //!
-//! `UPDATE_CONFORMANCE=1` first writes what the server says into the cases: to be read before it is believed.
+//! `UPDATE_CONFORMANCE=1` first writes what the server says into the cases. Read the changes before you believe
+//! them.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
 
@@ -39,7 +40,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use program::Program;
 use server::Server;
 
-/// What trials share. Owned by `main`, so that the server ends with it.
+/// What the trials share. `main` owns it, so that the server ends when `main` ends.
 #[derive(Default)]
 struct Rig {
     server: OnceLock<Server>,
@@ -47,7 +48,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// Starts the server for the first that asks: nobody does where trials are only listed.
+    /// The first trial that asks starts the server. If trials are only listed, none does.
     fn address(&self) -> &str {
         &self.server.get_or_init(Server::start).address
     }

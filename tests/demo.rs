@@ -28,12 +28,12 @@ use trace_completion::{
     store::ClickHouseStore,
 };
 
-/// The rights of the user that the README makes.
+/// The rights of the user that the README creates.
 const GRANTS: [&str; 2] = ["GRANT SELECT ON flow_log.*", "GRANT dictGet ON flow_tag.*"];
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
 
-/// What a key of a span holds.
+/// The type of a value in a span.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Is {
     Integer,
@@ -106,7 +106,7 @@ const KEYS: [(&str, Is); 56] = [
 fn kind(value: &Value) -> Option<Is> {
     match value {
         Value::Null => Some(Is::Null),
-        // A number with a fraction or an exponent is no integer to a strict reader.
+        // A strict reader takes no number with a fraction or an exponent for an integer.
         Value::Number(number) if number.is_i64() => Some(Is::Integer),
         Value::String(_) => Some(Is::Text),
         Value::Array(items) if items.iter().all(Value::is_string) => Some(Is::Texts),
@@ -176,7 +176,7 @@ impl Running {
     }
 }
 
-/// One request as curl sends it: content type of a form and all.
+/// Sends one request as curl does, with the content type of a form.
 fn post(address: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
@@ -197,7 +197,7 @@ fn body(world: &World) -> Value {
     serde_json::to_value(question::body(&world.app_spans)).unwrap()
 }
 
-/// The request as the original documents it: six keys for each span and no others.
+/// The request as the original documents it, with exactly six keys for each span.
 fn as_documented(world: &World) -> Value {
     let mut body = body(world);
     for span in body["app_spans"].as_array_mut().unwrap() {
@@ -235,7 +235,7 @@ async fn both_doors_give_the_same_whole_answer() {
         assert!(unknown.is_empty(), "{unknown:?}");
     }
 
-    // Names from all dictionaries came along.
+    // The answer has names from all dictionaries.
     let of = |point: &str, service: &str| {
         let found = spans.iter().find(|span| span["tap_side"] == point && span["auto_service"] == service);
         found.unwrap_or_else(|| panic!("no {point} of {service}"))
@@ -251,7 +251,7 @@ async fn both_doors_give_the_same_whole_answer() {
     running.ends().await;
 }
 
-/// Every row of the trace is a span, in its place, and no row of the other request is.
+/// Every row of the trace is a span in its place, and no row of the other request is in the answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_tree_is_the_true_one() {
     let running = start(|_| ()).await;
@@ -339,7 +339,7 @@ async fn with_dns_keys_the_whole_path_of_the_lookup_is_there() {
     running.ends().await;
 }
 
-/// The answer of a user who may do what the README says is that of one who may do all, names included.
+/// A user with the rights that the README lists gets the same answer, names included, as one with all rights.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_with_the_rights_of_the_readme_is_enough() {
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
@@ -376,7 +376,7 @@ async fn the_documented_request_asks_for_the_same_tree() {
     running.ends().await;
 }
 
-/// A child of this test, ended with it.
+/// A child process of a test. It is ended when the test ends.
 struct Ended(Child);
 
 impl Drop for Ended {
@@ -413,7 +413,7 @@ fn demo_then_serve_embedded_then_curl() {
     let log = BufReader::new(server.0.stderr.take().unwrap());
     let listening =
         log.lines().map(Result::unwrap).find(|line| line.contains("\"message\":\"listening\"")).unwrap();
-    // From here on nobody reads the log, and each line of it fails. The server goes on.
+    // From here on nobody reads the log, and the server cannot write a line of it. It serves all the same.
     let event: Value = serde_json::from_str(&listening).unwrap();
     let address = event["address"].as_str().unwrap();
 
@@ -477,7 +477,7 @@ fn a_missing_library_says_how_to_get_it() {
     ] {
         let refused = Command::new(PROGRAM)
             .args(command)
-            // Neither the user's cache nor the repository's is in reach.
+            // The library is found neither in the user's cache nor in that of the repository.
             .env_clear()
             .current_dir(&empty)
             .output()
@@ -487,6 +487,6 @@ fn a_missing_library_says_how_to_get_it() {
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.contains("libchdb.so") && said.contains("scripts/fetch-libchdb.sh"), "{said}");
     }
-    // Nothing was left there.
+    // The program has left nothing there.
     fs::remove_dir(empty).unwrap();
 }

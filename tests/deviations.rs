@@ -147,8 +147,8 @@ fn d3_a_call_without_span_goes_below_the_innermost_span_around_it() {
 
 #[test]
 fn d4_a_process_that_serves_twice_gives_each_call_to_its_own_request() {
-    // A gateway on agent 2 serves two overlapping requests of one trace, by two threads, and passes the
-    // header on.
+    // A gateway on agent 2 serves two overlapping requests of one trace in two threads, and passes the header
+    // on.
     let mut rows = syscalls(call(1, 1, 2, "c", 100, 900), [0, 0], [1, 2]).to_vec();
     rows.extend(syscalls(call(11, 1, 2, "c", 110, 890), [0, 0], [3, 4]));
     rows.extend(syscalls(call(21, 2, 3, "c", 200, 300), [3, 4], [0, 0]));
@@ -171,7 +171,7 @@ fn d5_an_entry_span_without_traceparent_goes_below_the_server_span_that_its_call
 
 #[test]
 fn d5_the_root_of_a_trace_goes_below_the_request_where_the_trace_begins() {
-    // Only the root is given: whose id the call carries, nobody says.
+    // Only the root is given, so it is not known whose id the call carries.
     let before = syscalls(call(1, 1, 2, "", 50, 950), [0, 0], [1, 2]);
     let outer = syscalls(call(11, 2, 3, "", 100, 900), [1, 2], [3, 4]);
     let inner = syscalls(call(21, 3, 4, "q", 310, 590), [3, 4], [0, 0]);
@@ -179,12 +179,12 @@ fn d5_the_root_of_a_trace_goes_below_the_request_where_the_trace_begins() {
     let root = [app("e", "", SpanKind::Server, 200, 800)];
     check(&tree(&rows, &root, &original()), "e -");
     check(&tree(&rows, &root, &default_mode()), "e #14, #21 e, #11 #4, #1 -");
-    // A span that names a parent is no root, and one that is not around the call is not of its process.
+    // A span that names a parent is no root. A span that is not around the call did not make it.
     let below = [app("e", "x", SpanKind::Server, 200, 800)];
     check(&tree(&rows, &below, &default_mode()), "e -, #21 #14");
     let outside = [app("e", "", SpanKind::Server, 20, 930)];
     check(&tree(&rows, &outside, &default_mode()), "e -");
-    // Two requests around it, both of which made calls of the trace: nothing says which is the root's.
+    // Two requests are around it, and both made calls of the trace: nothing says which one is the root's.
     let again = syscalls(call(31, 2, 5, "", 101, 899), [1, 2], [5, 6]);
     let other = syscalls(call(41, 5, 4, "r", 600, 700), [5, 6], [0, 0]);
     let rows = [rows, again.to_vec(), other.to_vec()].concat();
@@ -249,7 +249,7 @@ fn d9_the_response_of_a_request_found_alone_is_reunited_with_it() {
         syscall_cap_seq_0: 3,
         ..half(1, 0, 10)
     };
-    // No trace id, and no key that another row has.
+    // The response has no trace id, and no key that another row has.
     let response = StoredRow { resp_tcp_seq: 2, syscall_cap_seq_1: 4, ..half(2, 1, 60) };
     // The response of the next exchange on the same socket.
     let other = StoredRow { resp_tcp_seq: 9, syscall_cap_seq_1: 6, ..half(3, 1, 80) };
@@ -329,7 +329,7 @@ fn d13_a_gateway_that_outlasts_its_caller_is_found() {
 
 #[test]
 fn d14_captures_stand_in_path_order() {
-    // Only responses were seen, all of one instant but for the way they took.
+    // Only responses were seen, and all at one time except for what the way between the points took.
     let points = ["c-p", "c", "c-nd", "s-nd", "s"];
     let rows: Vec<StoredRow> = points
         .iter()

@@ -1,7 +1,8 @@
-//! The engine against the oracle, a second reading of the same rules: on recorded cases, and on worlds made
-//! from seeds. `SOAK_WORLDS` says how many worlds of each kind, where more are wanted than a test run has
-//! time for; `SOAK_FIRST` is the first seed, and `SOAK_UNSHRUNK` ends at a failing world without making it
-//! small.
+//! The engine is compared with the oracle, a second implementation of the same rules, on recorded cases and on
+//! worlds made from seeds.
+//!
+//! `SOAK_WORLDS` is the number of worlds of each kind, if more are wanted than a test run has time for.
+//! `SOAK_FIRST` is the first seed. With `SOAK_UNSHRUNK` a failing world is not made small.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
 
@@ -55,12 +56,12 @@ impl FlowStore for Remembering {
     }
 }
 
-/// A recorded case as the engine gets it.
+/// A recorded case in the form that the engine takes.
 struct Recorded {
     case: serde_json::Value,
     tracing: Tracing,
     request: CompletionRequest,
-    /// What the program makes of it.
+    /// The program's answer to it.
     completion: Completion,
     /// The rows that its search found.
     rows: Vec<FlowRow>,
@@ -130,7 +131,7 @@ fn disagreements(world: &World) -> Vec<String> {
     oracle::compare::differences(&outcome, &answer, &stored, &texts)
 }
 
-/// Worlds of a kind to try: few enough for every test run, or as many as asked for.
+/// How many worlds are tried: few enough for every test run, or as many as `SOAK_WORLDS` asks for.
 fn number_of_worlds(usual: u64) -> u64 {
     std::env::var("SOAK_WORLDS").ok().map_or(usual, |text| text.parse().expect("SOAK_WORLDS is a number"))
 }
@@ -167,9 +168,9 @@ fn the_engine_agrees_with_the_oracle_on_disturbed_call_trees() {
     agree_on(Kind::Disturbed, 4_000);
 }
 
-/// R-NET-2 takes candidates in the order of R\[seed\], which R-REL-10 fills kind by kind: the `s` is related to
-/// the seed by its span id and joins before the `c`, which is related by dns alone. Taken by
-/// index, they join otherwise. What the set is known as depends on it (R-NET-4): the `c`'s type of service is then the set's.
+/// R-NET-2 takes candidates in the order of `R[seed]`, which R-REL-10 fills one kind of relation after the
+/// other. So the `s`, which is related to the seed by its span id, joins before the `c`, which is related by
+/// DNS alone. What the set is known as depends on that order (R-NET-4).
 #[test]
 fn captures_join_in_the_order_in_which_they_are_related() {
     let capture = |number: u64, start_time: i64| StoredRow {
@@ -197,7 +198,7 @@ fn captures_join_in_the_order_in_which_they_are_related() {
     assert_eq!(disagreements(&world), Vec::<String>::new());
 }
 
-/// Not worlds that a flow log could hold, but the rules say what becomes of them all the same.
+/// No flow log could hold such worlds, but the rules say what becomes of them.
 #[test]
 fn the_engine_agrees_with_the_oracle_on_hostile_values() {
     agree_on(Kind::Hostile, 2_000);

@@ -1,4 +1,4 @@
-//! The embedded ClickHouse as a process: starts, answers, ends.
+//! The embedded ClickHouse as a process: how it starts, answers and ends.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -16,7 +16,7 @@ use trace_completion::embedded::{EmbeddedClickHouse, EmbeddedError, Options, lib
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
 
-/// Far longer than an end takes: the child has 200 ms to end, and then it is killed.
+/// Far longer than it takes to stop: the child has 200 ms to end, and then it is killed.
 const PROMPTLY: Duration = Duration::from_secs(8);
 
 fn options() -> Options {
@@ -45,11 +45,11 @@ fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 fn is_running(process_id: u32) -> bool {
-    // a zombie has an empty command line
+    // A process that has ended but was not waited for has an empty command line.
     fs::read(format!("/proc/{process_id}/cmdline")).is_ok_and(|line| !line.is_empty())
 }
 
-/// A child of this test, ended with it.
+/// A child process of a test. It is ended when the test ends.
 struct Ended(Child);
 
 impl Drop for Ended {
@@ -151,7 +151,7 @@ fn the_child_ends_when_its_parent_dies() {
 fn a_parent_that_gets_killed() {
     let server = EmbeddedClickHouse::start(options()).unwrap();
     println!("started {} {}", server.process_id(), server.data_dir().display());
-    // Until it is killed, or the test that would kill it has ended.
+    // Waits until it is killed. If the test that should kill it ends before, its input ends, and so does it.
     io::copy(&mut io::stdin(), &mut io::sink()).unwrap();
 }
 
@@ -162,7 +162,8 @@ fn a_missing_executable_is_named() {
     assert!(error.to_string().contains("/nowhere/tc"), "{error}");
 }
 
-/// Nothing works without it, and it does not come back: whoever supervises the server starts both again.
+/// The program cannot work without its ClickHouse and does not start it again. Whoever supervises the program
+/// starts both again.
 #[test]
 fn a_clickhouse_that_dies_ends_the_program() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("dies-{}", std::process::id()));
@@ -179,7 +180,7 @@ fn a_clickhouse_that_dies_ends_the_program() {
             .spawn()
             .map(Ended)
             .unwrap();
-        // What is said at both outputs, as it comes.
+        // The lines of both outputs, in the order in which they come.
         let (lines, said) = mpsc::sync_channel(10_000);
         let outputs: [Box<dyn Read + Send>; 2] =
             [Box::new(program.0.stdout.take().unwrap()), Box::new(program.0.stderr.take().unwrap())];
@@ -195,7 +196,7 @@ fn a_clickhouse_that_dies_ends_the_program() {
 
         let child = child_of(program.0.id());
         assert!(Command::new("sh").args(["-c", "kill -s KILL $0", &child]).status().unwrap().success());
-        // Until both outputs are closed: the program has ended then.
+        // Both outputs are closed when the program has ended.
         let mut rest = Vec::new();
         loop {
             match said.recv_timeout(patience) {
@@ -215,7 +216,7 @@ fn a_clickhouse_that_dies_ends_the_program() {
     fs::remove_dir_all(folder).unwrap();
 }
 
-/// A file that is cut off, one that is something else, and none at all.
+/// One file is cut off, one is something else, and one is not there.
 #[test]
 fn an_unusable_library_is_named_with_a_remedy_and_leaves_nothing_behind() {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("unusable-{}", std::process::id()));

@@ -1,5 +1,5 @@
-//! How the default mode decides (`docs/differences.md`), where evidence is thin, contradictory or late: small
-//! worlds in which a simpler rule goes wrong.
+//! How the default mode decides (`docs/differences.md`) if there is little evidence, or if it is contradictory
+//! or late. Each test is a small world in which a simpler rule goes wrong.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use trace_completion::{
     store::ReadContext,
 };
 
-/// Which links are strong, by the span id of the child.
+/// Whether each link is strong, by the span id of the child.
 fn confidence(rows: &[StoredRow], spans: &[AppSpan]) -> Vec<(String, String)> {
     let tracing = default_mode();
     let request = CompletionRequest {
@@ -44,13 +44,13 @@ fn confidence_of(span_id: &str, rows: &[StoredRow], spans: &[AppSpan]) -> String
 
 #[test]
 fn a_server_span_may_end_after_its_response() {
-    // The tracer ends it when all is done, the response was written before.
+    // The tracer ends the span when all work is done, and the response was written before.
     let rows = call(1, 1, 2, "c", 110, 890);
     let client = app("c", "", SpanKind::Client, 100, 900);
     let server = app("s", "c", SpanKind::Server, 120, 890);
     check(&tree(&rows, &[client, server.clone()], &default_mode()), "#1 c, #4 #3, s #4");
     check(&tree(&rows, &[server], &default_mode()), "s #4");
-    // It does not begin before its request.
+    // But a server span does not begin before its request.
     let early = [app("c", "", SpanKind::Client, 100, 900), app("s", "c", SpanKind::Server, 105, 890)];
     check(&tree(&rows, &early, &default_mode()), "s c");
 
@@ -129,7 +129,7 @@ fn parallel_calls_without_header_have_a_client_span_each() {
         app("y", "s", SpanKind::Client, 120, 940),
     ];
     check(&tree(&rows, &spans, &default_mode()), "#11 y, #21 x");
-    // A third one has none left, and shares.
+    // No client span is left for a third call, so it shares one.
     let third = syscalls(call(31, 2, 3, "", 170, 800), [7, 8], [0, 0]);
     rows.extend(third.map(|row| StoredRow { l7_protocol: 60, ..row }));
     check(&tree(&rows, &spans, &default_mode()), "#11 y, #21 x, #31 y");
@@ -174,7 +174,7 @@ fn which_of_two_calls_with_one_id_reached_a_server_span_is_weak() {
 
 #[test]
 fn a_known_process_is_not_served_by_another() {
-    // One host and trace, nothing else: a request of one process, and a call of another.
+    // The request of one process and the call of another have nothing but the host and the trace in common.
     let outer = call(1, 1, 2, "", 100, 900).map(|row| StoredRow { trace_id: "t".to_owned(), ..row });
     let inner = call(11, 2, 3, "", 200, 300).map(|row| StoredRow {
         trace_id: "t".to_owned(),
@@ -195,7 +195,7 @@ fn client_and_server_may_share_a_span_id_and_each_is_merged_with_its_own_row() {
         span_id: "x".to_owned(),
         ..row(n, point, agent, start, end)
     };
-    // The row of the client has another trace id too.
+    // The client's row has a second trace id.
     rows.push(StoredRow { _trace_id_2: "u".to_owned(), ..stored(8, "c-app", 1, 100, 900, "t") });
     rows.push(stored(9, "s-app", 2, 120, 880, "t"));
     let spans = [
@@ -222,7 +222,7 @@ fn the_half_of_a_dropped_request_is_dropped_too() {
     };
     let of_trace =
         StoredRow { trace_id: "t".to_owned(), req_tcp_seq: 1, syscall_cap_seq_0: 3, ..half(1, 0, 10) };
-    // Two seconds later a request on the same socket with the same number, which is far out of tolerance.
+    // A request on the same socket with the same sequence number comes two seconds later, far out of tolerance.
     let later = StoredRow { req_tcp_seq: 1, syscall_cap_seq_0: 20, ..half(2, 0, 2_000_000) };
     let response = StoredRow { resp_tcp_seq: 9, syscall_cap_seq_1: 21, ..half(3, 1, 2_000_050) };
     let spans = [app("x", "", SpanKind::Client, 0, 2_500_000)];
@@ -248,7 +248,7 @@ fn packets_of_a_proxy_that_nobody_knows_are_joined_by_their_header() {
     let with_span = |row: &StoredRow| StoredRow { span_id: "y".to_owned(), ..row.clone() };
     let far = StoredRow { req_tcp_seq: 5, ..with_span(&b) };
     check(&tree_of(StoredRow { req_tcp_seq: 9, ..with_span(&a) }, far), "#2 #1");
-    // Known to be elsewhere, it is another one's.
+    // If the second is known to be of another instance, it is a call of another proxy.
     let at = |row: &StoredRow, side: usize, id| {
         let mut row = with_x(row, ["X", "X"]);
         [

@@ -1,4 +1,4 @@
-//! Recorded cases of the original, each several tests:
+//! Recorded cases of the original. There are several tests of each case:
 //!
 //! | trials | what they show |
 //! |---|---|
@@ -77,8 +77,8 @@ fn check_server(case: &Value) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What `server::<case>` does not take as recorded, in all: an adjustment that grows or is needed no more
-/// shows.
+/// Checks that `server::<case>` adjusts the cells that are known, of all cases, and no others. It fails as soon
+/// as more or fewer have to be adjusted.
 fn check_adjustments() -> Result<(), Failed> {
     let mut all: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for path in cases::files("golden/cases") {

@@ -1,5 +1,5 @@
-//! What holds of every answer, whatever the rows: on worlds made from seeds, in both modes. A failing world is
-//! made small, and its seed stays in `properties.proptest-regressions`.
+//! What is true of every answer, whatever rows there are. It is tried on worlds made from seeds, in both modes.
+//! A failing world is made small, and its seed is kept in `properties.proptest-regressions`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
 
@@ -23,7 +23,7 @@ use trace_completion::{
 };
 use worlds::{Kind, World, random::Random, request_span_name};
 
-/// Worlds per property.
+/// How many worlds are tried for each property.
 fn config() -> Config {
     let cases =
         std::env::var("SOAK_WORLDS").map_or(400, |text| text.parse().expect("SOAK_WORLDS is a number"));
@@ -34,7 +34,7 @@ fn config() -> Config {
     Config { cases, failure_persistence: Some(Box::new(seeds)), max_shrink_iters: 2_000, ..Config::default() }
 }
 
-/// A world of one of these kinds. It shrinks by losing rows.
+/// A world of one of these kinds. proptest makes it smaller by taking rows away.
 fn world(kinds: &'static [Kind]) -> impl Strategy<Value = World> {
     let kept = proptest::collection::vec(proptest::bool::weighted(0.98), 64);
     let seed = (prop::sample::select(kinds), any::<u64>().no_shrink());
@@ -64,7 +64,7 @@ fn run(world: &World, tracing: &Tracing) -> (Completed, Texts) {
     (completed, texts)
 }
 
-/// Through the search, too.
+/// The answer to a world through search and engine.
 fn search_and_run(world: &World, tracing: &Tracing) -> Completion {
     let store = MemoryStore::new(world.rows.clone());
     let context = ReadContext::new("test", tracing.l7_tracing_limit);
@@ -76,12 +76,12 @@ fn search_and_run(world: &World, tracing: &Tracing) -> Completion {
 fn bytes(world: &World, tracing: &Tracing) -> String {
     let nothing = World { rows: Vec::new(), ..world.clone() };
     let mut completion = search_and_run(&nothing, tracing);
-    completion.rounds.clear(); // how long the search took is another time
+    completion.rounds.clear(); // each search takes another time
     (completion.completed, completion.texts) = run(world, tracing);
     serde_json::to_string(&answer::response(&completion, "")).unwrap()
 }
 
-/// What differs between two answers: the path and both values, a line each.
+/// The differences between two answers, one line for each: the path and both values.
 fn difference(one: &str, other: &str) -> Option<String> {
     if one == other {
         return None;
@@ -136,8 +136,8 @@ fn request_tree(answer: &Completed, texts: &Texts) -> Result<BTreeMap<usize, Opt
     Ok(tree)
 }
 
-/// The caller's parent of each span, by position, where the caller's spans make sense: every span has an id,
-/// no two have the same, and no span is above itself.
+/// The caller's parent of each span, by position. `None` unless every span has an id, no two have the same one,
+/// and no span is above itself.
 fn given_tree(request: &CompletionRequest) -> Option<BTreeMap<usize, usize>> {
     let spans = &request.app_spans;
     let ids: BTreeSet<&String> = spans.iter().map(|span| &span.span_id).collect();
@@ -163,7 +163,7 @@ fn given_tree(request: &CompletionRequest) -> Option<BTreeMap<usize, usize>> {
     Some(tree)
 }
 
-/// The world without stored application spans that are in the request too, with another parent there.
+/// The world without those stored application spans that are also in the request and have another parent there.
 fn without_contradiction(mut world: World) -> World {
     let spans = &world.request.app_spans;
     world.rows.retain(|row| {
@@ -200,7 +200,7 @@ fn well_formed(world: &World, answer: &Completed, texts: &Texts) -> Result<(), S
     request_tree(answer, texts).map(|_| ())
 }
 
-/// Checks the tree of the caller's spans in an answer of the better mode.
+/// Checks the tree of the caller's spans in an answer of the default mode.
 fn keeps_request(world: &World, answer: &Completed, texts: &Texts) -> Result<(), String> {
     let tree = request_tree(answer, texts)?;
     for (place, parent) in given_tree(&world.request).into_iter().flatten() {
@@ -269,8 +269,8 @@ proptest! {
         prop_assert_eq!(fault, None, "asked again: {:?}", again);
     }
 
-    // In compatibility mode a row of a process may well change something: it becomes the last process leaf, of
-    // which scenario 2 says that it adopts nobody.
+    // In compatibility mode a row of a process may change something: it becomes the last process leaf, which
+    // adopts nobody in scenario 2.
     #[test]
     fn a_row_that_nothing_ties_to_the_trace_changes_nothing(
         world in world(SENSIBLE),
@@ -422,7 +422,7 @@ fn small_world(rows: Vec<StoredRow>, mut app_spans: Vec<AppSpan>) -> World {
 
 const NOON: i64 = 1_767_000_000_000_000;
 
-/// see `no_span_of_the_caller_is_lost`.
+/// An example of `no_span_of_the_caller_is_lost`.
 #[test]
 fn two_traces_an_hour_apart_both_come_back() {
     let spans =
@@ -431,7 +431,7 @@ fn two_traces_an_hour_apart_both_come_back() {
     assert_eq!(answer.spans.len(), 2);
 }
 
-/// a stored copy of the caller's span brings its own parent, or none.
+/// The stored copy of a caller's span has a parent of its own, or none.
 #[test]
 fn the_callers_parent_counts_not_the_stored_copys() {
     for parent_span_id in ["", "of nobody"] {
@@ -457,7 +457,7 @@ fn the_callers_parent_counts_not_the_stored_copys() {
     }
 }
 
-/// see `every_row_counts_once_even_if_given_twice`.
+/// An example of `every_row_counts_once_even_if_given_twice`.
 #[test]
 fn the_first_of_two_rows_with_the_same_id_counts() {
     let row = |number: u64, start_time| StoredRow {
@@ -473,7 +473,7 @@ fn the_first_of_two_rows_with_the_same_id_counts() {
         ..StoredRow::default()
     };
     let spans = vec![app_span("t", "a", "", NOON, 1_000)];
-    // Side by side in time they are told; with another row between them they are not.
+    // Another row is between the two in time, so that they are not found by comparing neighbours.
     let rows = [row(1, NOON + 100), row(2, NOON + 150), row(1, NOON + 200)];
     let (answer, _) = run(&small_world(rows.to_vec(), spans), &off());
     assert_eq!(answer.spans.len(), 3);

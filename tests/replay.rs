@@ -1,4 +1,5 @@
-//! Recorded completions: the files in `tests/cases`, and the way from a real flow log into a file and back.
+//! Recorded completions: the files in `tests/cases` give their answer, and a completion of a real flow log can
+//! be recorded, replayed and redacted.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
 
@@ -45,7 +46,7 @@ fn case(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(name)
 }
 
-/// A path for a file of one test, removed in the end.
+/// A path for a file of one test. The file is removed when the test ends.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -100,13 +101,13 @@ fn said(arguments: &[&str], code: i32) -> String {
     said
 }
 
-/// An answer as it was printed, without the times that questions took. Byte for byte the same otherwise.
+/// An answer as it was printed, without the times that the questions took. Nothing else is changed.
 fn timeless(printed: &str) -> String {
     let is_time = |line: &&str| !line.trim_start().starts_with("\"elapsed_us\"");
     printed.lines().filter(is_time).collect::<Vec<_>>().join("\n")
 }
 
-// never dropped: the server ends because this process does
+// It is never dropped. The server ends because this process ends.
 static CLICKHOUSE: LazyLock<EmbeddedClickHouse> = LazyLock::new(|| {
     let options = Options { executable: PathBuf::from(PROGRAM), ..Options::default() };
     let server = EmbeddedClickHouse::start(options).unwrap_or_else(|error| panic!("{error}"));
@@ -154,7 +155,7 @@ fn a_recording_gives_the_recorded_answer() {
         assert_eq!(recorded.contains("\"explanation\": null"), flags.is_empty());
         let replayed = printed(&["replay", case.path(), "--format", "json"]);
         assert_eq!(timeless(&replayed), timeless(&recorded));
-        // The file has the answer too, and is for its owner alone.
+        // The file has the answer too, and only its owner may read it.
         let recorded: Value = serde_json::from_str(&recorded).unwrap();
         assert_eq!(case.json()["answer"]["DATA"]["tracing"], recorded["DATA"]["tracing"]);
         use std::os::unix::fs::PermissionsExt;
@@ -172,7 +173,7 @@ fn without_a_file_the_answer_is_the_same() {
     assert_eq!(printed(&[&["complete", "--file", request.path()], &flags[..]].concat()), recorded);
 }
 
-/// Parents by place, observation points, rules.
+/// Of each span in order: the place of its parent, its observation point, its rule and the confidence.
 fn shape(case: &str) -> Vec<(Option<usize>, String, String, String)> {
     let answer: Value =
         serde_json::from_str(&printed(&["replay", case, "--explain", "--format", "json"])).unwrap();
@@ -219,7 +220,7 @@ fn a_redacted_recording_has_the_same_tree_and_no_names() {
         );
         secrets.extend([&row.process_kname_0, &row.gprocess_1, &row.auto_instance_1].map(String::clone));
     }
-    // Some names of spans are request types too, and those are kept.
+    // Some names of spans are also request types, which are not redacted.
     secrets.retain(|secret| !secret.is_empty() && secret != "GET" && secret != "0.0.0.0");
     assert!(secrets.len() > 100);
     for secret in secrets {
@@ -229,12 +230,12 @@ fn a_redacted_recording_has_the_same_tree_and_no_names() {
     assert_eq!(redacted.json()["redacted"], json!(true));
 }
 
-/// Rows of every kind, in memory: each survives a recording, and its tree survives pseudonyms.
+/// Rows of every kind, in memory. A recording keeps each row, and pseudonyms do not change the tree.
 #[tokio::test]
 async fn every_known_trace_can_be_recorded_and_redacted() {
     let mut files = worlds::files("golden/cases");
     files.extend(worlds::files("truth/cases"));
-    // A part of them, for time; which part makes no difference.
+    // Only a part of them, because all would take too long. Which part makes no difference.
     let files: Vec<_> = files.into_iter().step_by(7).collect();
     assert!(files.len() > 50);
     for path in files {
@@ -266,7 +267,7 @@ fn a_changed_file_is_told_apart() {
     );
     assert!(said_now.ends_with("the answer differs from the recorded one in one place\n"), "{said_now}");
 
-    // A row that is not there any more: a span less, and its child elsewhere.
+    // Without one row there is a span less, and its child is elsewhere.
     let mut changed: Value = serde_json::from_slice(&fs::read(case("demo-shop.json")).unwrap()).unwrap();
     let id = changed["answer"]["DATA"]["tracing"][3]["_ids"][0].clone();
     let is_other = |name: &Value| *name != id;
@@ -330,7 +331,7 @@ fn a_recording_that_cannot_be_is_refused() {
     let said_now = of(&["--clickhouse-url", &url, "--record", case.path(), "--max-case-bytes", "2000"]);
     assert!(said_now.contains("more than 2000 bytes (--max-case-bytes)"), "{said_now}");
     assert!(!case.0.exists());
-    // Nobody listens there, and nobody else gets the port while the socket is held.
+    // Nobody listens at this port. The socket reserves it as long as it is held.
     let held = TcpSocket::new_v4().unwrap();
     held.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let nobody = format!("http://{}", held.local_addr().unwrap());
@@ -357,14 +358,14 @@ fn replay_explains() {
 #[tokio::test]
 async fn a_search_that_asks_otherwise_is_answered_from_the_rows() {
     let mut case = Case::read(&case("demo-shop.json"), LIMIT).unwrap();
-    // Another window of the last question.
+    // The last question asks for another window.
     case.tracing = Tracing { late_span_margin_s: 60, ..case.tracing };
     let replayed = replay::replay(&case, false).await.unwrap();
     assert_eq!(replayed.differences, Vec::<String>::new());
     let expected = "question 5 (association) was not recorded; the rows of the case answer it";
     assert_eq!(replayed.remarks, [expected]);
 
-    // No question is one of the recorded ones, but what they find is the same.
+    // None of the questions was recorded, but they find the same rows.
     case.tracing = Tracing { iteration_expand_time_range: 1, ..case.tracing };
     let replayed = replay::replay(&case, false).await.unwrap();
     assert_eq!(replayed.differences, Vec::<String>::new(), "{:?}", replayed.remarks);
@@ -376,7 +377,7 @@ async fn a_search_that_asks_otherwise_is_answered_from_the_rows() {
     assert!(replayed.remarks.iter().any(|remark| remark.ends_with("5 when it was recorded")));
 }
 
-/// A flow log that fails once some questions have been answered, as if by a proxy.
+/// A flow log that answers some questions and then fails, as a proxy does.
 struct Failing {
     inner: ReplayStore,
     left: AtomicU32,

@@ -19,7 +19,7 @@ use crate::{
     harness::{Does, Server, pass, patiently, question, start},
 };
 
-/// In which everything happens that is possible without more input.
+/// A time in which everything happens that needs no more input. It passes at once.
 const A_MOMENT: Duration = Duration::from_millis(100);
 
 /// Both sides of a batch.
@@ -60,7 +60,7 @@ impl Batch {
         }))
     }
 
-    /// The codes by id, up to the end of the stream, and how it ended.
+    /// Reads to the end of the stream. Returns the codes by id, and how the stream ended.
     async fn rest(mut self) -> (BTreeMap<String, Code>, Status) {
         drop(self.questions);
         let (questions, _) = mpsc::channel(1);
@@ -113,7 +113,7 @@ async fn a_bad_question_does_not_end_the_stream() {
         assert_eq!((status.code(), status.message()), (Code::InvalidArgument, message));
         let info = tonic_types::StatusExt::get_details_error_info(&status).unwrap();
         assert_eq!(info.reason, "ERROR_REASON_INVALID_REQUEST");
-        // The id of the stream, and the number of the question.
+        // The request id is that of the stream with the number of the question.
         assert!(info.metadata["request_id"].contains('.'), "{info:?}");
         assert!(tonic_types::StatusExt::get_details_bad_request(&status).is_some());
     }
@@ -172,7 +172,7 @@ async fn each_question_takes_a_place_and_gives_it_back() {
     assert_eq!((id.as_str(), status.code()), ("second", Code::ResourceExhausted));
     assert!(tonic_types::StatusExt::get_details_retry_info(&status).is_some());
 
-    // A caller that goes away takes its questions with it.
+    // If the caller goes away, its questions end and give their places back.
     drop(batch);
     server.store.now(Does::Nothing);
     server.until_answered().await;
@@ -228,7 +228,7 @@ async fn the_end_of_the_server_ends_the_stream_after_what_runs() {
     assert_eq!(server.ended().await, Drained { cut: 0 });
 }
 
-/// The head with the request's id came long before: only the reason is checked.
+/// Checks the reason only. The head with the id of the request came long before.
 fn check_reason_of_stream(status: &Status) {
     let mut headed = status.clone();
     let info = tonic_types::StatusExt::get_details_error_info(status).unwrap();

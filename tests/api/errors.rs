@@ -1,4 +1,4 @@
-//! The error table of the contract, each row through both doors.
+//! The table of errors of the contract: each row is caused at both doors.
 
 use serde_json::{Value, json};
 use tonic::{Code, Status};
@@ -19,7 +19,7 @@ async fn ask(server: &Server) -> (Reply, Status) {
     (reply, status)
 }
 
-/// Checks a REST error: both shapes, the same text in both, and the reason.
+/// Checks a REST error: it has both shapes, with the same text and the expected reason.
 fn check_rest(reply: &Reply, http: u16, opt_status: &str, code: Code, message: &str, reason: &str) {
     let body = reply.json();
     assert_eq!(reply.status, http, "{body}");
@@ -133,7 +133,7 @@ async fn invalid_requests() {
     );
 }
 
-/// What JSON cannot say has the path where it stands, and hides no other fault.
+/// A value that the JSON form cannot hold is refused with its path, and hides no other fault.
 #[tokio::test]
 async fn bodies_that_json_cannot_say() {
     let server = start(Does::Nothing, |_| {}).await;
@@ -163,7 +163,7 @@ async fn bodies_that_json_cannot_say() {
 #[tokio::test]
 async fn a_message_that_is_no_protobuf() {
     let server = start(Does::Nothing, |_| {}).await;
-    // Field 3, one byte long, which is no message.
+    // Field 3 with one byte, which is no message.
     let frame = [0, 0, 0, 0, 3, 0x1a, 0x01, 0xff];
     let headers = "content-type: application/grpc\r\nte: trailers\r\n";
     let path = "/tracecompletion.v1.TraceCompletionService/CompleteTrace";

@@ -1,4 +1,4 @@
-//! Explanations at both doors: there when asked for, null when not.
+//! Explanations at both doors: they come if they are asked for, and are null otherwise.
 
 use serde_json::Value;
 use trace_completion::contract::proto::CompleteTraceRequest;

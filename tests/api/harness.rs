@@ -1,4 +1,4 @@
-//! A server, a flow log that does as told, and clients for both doors.
+//! A server, a fake flow log that does as it is told, and clients for both doors.
 
 use std::{
     io,
@@ -32,23 +32,25 @@ use trace_completion::{
     store::{FlowStore, Page, ReadContext, StoreError},
 };
 
-/// Nothing in these tests may take longer.
+/// How long a test waits for something before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Lets a time pass without waiting for it. Everything that can go on goes on first; then the clock is put
-/// forward to whatever waits for it, as often as the time allows. What begins to wait only now waits as long as
-/// on a clock.
+/// Lets a time pass without waiting for it. Everything that is ready runs first. Then the clock is put forward
+/// to the next timer, again and again, until the time has passed. After that the clock runs as usual, so a
+/// timer that was set late still ends, in real time.
 pub(crate) async fn pass(time: Duration) {
     tokio::time::pause();
     tokio::time::sleep(time).await;
     tokio::time::resume();
 }
 
-/// Stops the clock while the future runs: no time limit of the server ends, however slow this machine is.
+/// Runs a future while the clock stands still, so that no time limit of the server ends, however slow this
+/// machine is.
 pub(crate) async fn without_time<T>(future: impl Future<Output = T>) -> T {
     tokio::time::pause();
     let (ended, end) = std::sync::mpsc::sync_channel::<()>(0);
-    // While a thread blocks, a paused clock is not put forward. After the patience it is, and timeouts end.
+    // A paused clock is not put forward while such a thread runs. If the future takes longer than the patience,
+    // the thread ends, the clock goes on, and the timeouts of the test end it.
     let hold = tokio::task::spawn_blocking(move || end.recv_timeout(PATIENCE));
     let result = future.await;
     drop(ended);
@@ -57,7 +59,7 @@ pub(crate) async fn without_time<T>(future: impl Future<Output = T>) -> T {
     result
 }
 
-/// Waits for something, but not for ever.
+/// Waits for something, and fails if it does not come.
 pub(crate) async fn patiently<T>(what: &str, future: impl Future<Output = T>) -> T {
     let waited = tokio::time::timeout(PATIENCE, future).await;
     waited.unwrap_or_else(|_| panic!("waited {} s in vain: {what}", PATIENCE.as_secs()))
@@ -66,22 +68,22 @@ pub(crate) async fn patiently<T>(what: &str, future: impl Future<Output = T>) ->
 /// What the flow log does when asked.
 #[derive(Clone, Debug)]
 pub(crate) enum Does {
-    /// Knows no row.
+    /// It has no rows.
     Nothing,
     Fail(StoreError),
-    /// Says that there are more rows than it may return.
+    /// It says that there are more rows than it may return.
     Truncate,
-    /// Waits for [`FakeStore::release`], then knows no row.
+    /// It waits for [`FakeStore::release`], and then has no rows.
     Hang,
     Panic,
 }
 
-/// A flow log that does as told.
+/// A fake flow log that does as it is told.
 pub(crate) struct FakeStore {
     does: Mutex<Does>,
     /// Whether pings are answered.
     pub(crate) answers: AtomicBool,
-    /// A permit for each time a question hangs.
+    /// One permit for each question that hangs.
     pub(crate) hanging: Semaphore,
     released: Notify,
 }
@@ -222,7 +224,7 @@ impl Server {
     /// Sends bytes, and reads an HTTP/1 answer up to the end of the connection.
     pub(crate) async fn raw(&self, request: &[u8]) -> Reply {
         let mut stream = self.connect().await;
-        // A server that refuses early may not read all of it.
+        // A server that refuses the request early may not read all of it.
         stream.write_all(request).await.ok();
         Reply::parse(&read_all(&mut stream).await)
     }
@@ -231,13 +233,13 @@ impl Server {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// Asks until a completion is answered: until a place is free.
+    /// Asks again and again until a place is free and the completion is answered.
     pub(crate) async fn until_answered(&self) {
         let ask = async { while self.post(QUESTION).await.status != 200 {} };
         patiently("a free place", ask).await;
     }
 
-    /// Looks until the path answers with the status.
+    /// Asks again and again until the path answers with the status.
     pub(crate) async fn until(&self, path: &str, status: u16) {
         let look = async { while self.get(path).await.status != status {} };
         patiently(&format!("{status} at {path}"), look).await;

@@ -1,4 +1,4 @@
-//! Every limit, hit.
+//! What happens at each limit.
 
 use std::time::Duration;
 
@@ -117,7 +117,7 @@ async fn a_caller_that_goes_away_frees_its_place() {
 #[tokio::test]
 async fn max_request_ms() {
     let server = start(Does::Hang, |config| config.limits.max_request_ms = 5000).await;
-    // The time begins to pass when the question hangs in the store.
+    // The time passes when the question hangs in the store.
     let time_passes = async || {
         server.hanging().await;
         pass(Duration::from_millis(5000)).await;
@@ -129,7 +129,7 @@ async fn max_request_ms() {
     assert_eq!(status.code(), Code::DeadlineExceeded);
     check_reason(&status, "DEADLINE_EXCEEDED");
 
-    // A body that never comes takes no longer.
+    // It takes no longer if the body never comes.
     let head =
         format!("POST {REST_PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 9\r\n\r\n");
     let (reply, ()) = tokio::join!(server.raw(head.as_bytes()), pass(Duration::from_millis(5000)));
@@ -140,7 +140,7 @@ async fn max_request_ms() {
 #[tokio::test]
 async fn header_timeout_ms() {
     let server = start(Does::Nothing, |config| config.limits.header_timeout_ms = 5000).await;
-    // Nothing at all, half a preface, half a head: each connection ends.
+    // Each connection ends: of a caller that sends nothing, half a preface, or half a head.
     for said in ["", "PRI * HTTP/2", "P", "POST /v1/stats/querier HTTP/1.1\r\nhost: x\r\nx: "] {
         let mut stream = server.connect().await;
         stream.write_all(said.as_bytes()).await.unwrap();
@@ -183,7 +183,7 @@ async fn max_connections() {
     first.read_exact(&mut start).await.unwrap();
     assert_eq!(&start, b"HTTP/1.1 200");
 
-    // The connection is kept alive: the next one waits until it ends.
+    // The first connection is kept alive, and the second one waits until it ends.
     let second = server.get("/healthz");
     tokio::pin!(second);
     tokio::select! {

@@ -1,5 +1,5 @@
-//! The one line of each request in the log, as the program writes it: a subscriber of a test's own thread
-//! misses events that other threads met first.
+//! The one log line of each request, as the program writes it. (A subscriber in the thread of a test would miss
+//! events that other threads met first.)
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -9,7 +9,7 @@ use std::{
 
 use trace_completion::contract::REST_PATH;
 
-/// What follows `name` in a line, up to a blank.
+/// What stands behind `name` in a line, up to the next blank.
 fn field<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     line.split_once(name)?.1.split_whitespace().next()
 }

@@ -1,4 +1,5 @@
-//! Both doors as callers see them: the real server on a port of its own, over a flow log that does as told.
+//! Both doors as callers see them: the real server on a free port, over a fake flow log that each test tells
+//! what to do.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // a test may
 

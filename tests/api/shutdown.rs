@@ -1,4 +1,4 @@
-//! The end of a server.
+//! How a server ends.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn requests_in_flight_finish() {
 
     let (address, store) = (server.address, server.store.clone());
     server.stop();
-    // The watcher is told, and then let go: it does not hold up the end.
+    // The watcher is told, and then its stream is ended, so that it does not delay the end of the server.
     let mut told = ServingStatus::Unknown;
     while let Ok(Some(status)) = watch.message().await {
         told = status.status();
@@ -54,14 +54,14 @@ async fn what_does_not_finish_is_cut() {
     let mut client = server.grpc().await;
     let hangs = tokio::spawn(async move { client.complete_trace(question()).await });
     server.hanging().await;
-    // A body of which half comes.
+    // Only a part of this body comes.
     let mut half = server.connect().await;
     let head = format!("POST {REST_PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{{");
     half.write_all(head.as_bytes()).await.unwrap();
-    // A HTTP/2 peer that says nothing after its preface.
+    // This HTTP/2 peer says nothing after its preface.
     let mut mute = server.connect().await;
     mute.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-    // Answered only after the two connections before it are accepted.
+    // This is answered only after the two connections before it were accepted.
     assert_eq!(server.get("/healthz").await.status, 200);
 
     server.stop();

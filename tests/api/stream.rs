@@ -1,4 +1,4 @@
-//! One answer in pieces.
+//! One answer that is sent in pieces.
 
 use std::time::Duration;
 
@@ -121,7 +121,7 @@ async fn a_span_over_the_bound_goes_alone() {
 async fn no_message_is_over_max_answer_bytes() {
     let change = |config: &mut trace_completion::config::Config| config.limits.max_answer_bytes = 1024;
     let server = start(Does::Nothing, change).await;
-    // More than that in all.
+    // All spans together are larger than the limit.
     let pieces = read(ask(&server, large_question(20)).await.unwrap()).await.unwrap();
     assert_eq!(pieces.summary.span_count, 20);
 
@@ -178,7 +178,7 @@ async fn a_stream_takes_a_place_while_it_computes() {
     assert_eq!(server.post(QUESTION).await.status, 429);
     check_reason(&ask(&server, question()).await.unwrap_err(), "SERVER_BUSY");
 
-    // Gone in the middle of the search: the place is free again.
+    // The caller goes away in the middle of the search, and its place is free again.
     stream.abort();
     server.store.now(Does::Nothing);
     server.until_answered().await;

@@ -1,4 +1,4 @@
-//! Answers that are known before the request is read: none is lost, none waits for long.
+//! Answers that are known before the request is read. None gets lost, and none is delayed for long.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use trace_completion::{api::Drained, contract::REST_PATH};
 
 use crate::harness::{Does, QUESTION, Server, pass, patiently, read_all, start, without_time};
 
-/// Kinds of HTTP/2 frames, and flags of them.
+/// Kinds of HTTP/2 frames, and their flags.
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
@@ -21,15 +21,15 @@ const END_STREAM: u8 = 1;
 const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Longest wait of the server for the next piece of a request that it does not need any more.
+/// How long the server waits for the next piece of a request that it no longer needs.
 const SILENCE: Duration = Duration::from_millis(200);
-/// Longest reading of such a request.
+/// How long it reads such a request in all.
 const READING: Duration = Duration::from_secs(2);
 
 /// One request over HTTP/2, frame by frame: a library would hide the order in which things come.
 struct Stream {
     connection: TcpStream,
-    /// What came of the answer.
+    /// Whether the head of the answer has come.
     head: bool,
     body: Vec<u8>,
     ended: bool,
@@ -45,7 +45,7 @@ impl Stream {
         connection.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
         let mut stream = Stream { connection, head: false, body: Vec::new(), ended: false, reset: false };
         stream.send(SETTINGS, 0, &[]).await;
-        // POST and http by their index in HPACK's table, all others as literals.
+        // POST and http are sent as their index in HPACK's table, all other headers as literals.
         let mut block = vec![0x83, 0x86];
         let mut literal = |name: &str, value: &str| {
             block.push(0);
@@ -69,7 +69,7 @@ impl Stream {
         self.connection.write_all(&frame).await.unwrap();
     }
 
-    /// Takes one frame in. Whether it is the answer to a ping.
+    /// Reads one frame. Returns whether it is the answer to a ping.
     async fn take(&mut self) -> bool {
         let mut head = [0; 9];
         self.connection.read_exact(&mut head).await.unwrap();
@@ -87,9 +87,9 @@ impl Stream {
         kind == PING && flags & ACK != 0
     }
 
-    /// Takes everything in that the server has to say now.
+    /// Reads everything that the server has to say now.
     async fn catch_up(&mut self) {
-        // By the second answer the server has had its turn after the first.
+        // When the second ping is answered, the server has done all that the first one let it do.
         for _ in 0..2 {
             self.send(PING, 0, &[0; 8]).await;
             while !self.take().await {}
@@ -106,7 +106,8 @@ impl Stream {
     }
 }
 
-/// Sends a body of twenty bytes, one by one. Gives what was answered, if that came after all of them.
+/// Sends a body of twenty bytes, one by one. Returns the answer, or `None` if it came before all of them were
+/// sent.
 async fn answer_after_the_body(server: &Server, path: &str, headers: &[(&str, &str)]) -> Option<String> {
     let mut stream = Stream::post(server, path, headers).await;
     for _ in 0..20 {
@@ -132,11 +133,11 @@ async fn an_http2_answer_does_not_overtake_its_request() {
         ("/healthz", ("x", "y"), "NOT_ALLOW_METHOD"),
         (REST_PATH, ("content-length", "20"), "limits.max_request_bytes"),
         (REST_PATH, ("x", "y"), "limits.max_request_bytes"),
-        // Of a gRPC error everything is in the head.
+        // A gRPC error is in the head of the answer, and has no body.
         ("/x.Y/Z", grpc, ""),
         ("/tracecompletion.v1.TraceCompletionService/Nope", grpc, ""),
     ] {
-        // The server waits for the rest of a body, but not for long.
+        // The server waits for the rest of a body, but only for a short time, which must not end here.
         let answer = without_time(answer_after_the_body(&server, path, &[header])).await;
         let answer = answer.unwrap_or_else(|| panic!("{path}: answered before the request was there"));
         assert!(answer.contains(says), "{path}: {answer}");
@@ -161,7 +162,7 @@ async fn a_stream_of_questions_is_left_alone() {
     while !stream.head {
         stream.take().await;
     }
-    // An empty question, after the head of the answer.
+    // An empty question is sent after the head of the answer has come.
     stream.send(DATA, 0, &[0; 5]).await;
     while stream.body.is_empty() {
         stream.take().await;
@@ -181,7 +182,7 @@ async fn an_http1_caller_writes_its_request_to_the_end() {
     let head = format!("POST {REST_PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: {size}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&vec![b' '; size]).await.expect("all of the request is taken");
-    // And the connection goes on.
+    // The connection can be used again.
     stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     let answers = String::from_utf8(read_all(&mut stream).await).unwrap();
     assert!(answers.starts_with("HTTP/1.1 413 "), "{answers}");
@@ -199,7 +200,7 @@ async fn answer_meanwhile(server: &Server, path: &str, piece: usize, pause: impl
         while writer.write_all(piece.as_bytes()).await.is_ok() {
             pause().await;
         }
-        // The answer is there, or lost.
+        // The server reads no more: the answer is there, or it is lost.
         std::future::pending::<()>().await;
     };
     let mut status = [0; 12];
@@ -216,11 +217,11 @@ async fn answer_meanwhile(server: &Server, path: &str, piece: usize, pause: impl
 #[tokio::test]
 async fn who_sends_without_end_is_answered_meanwhile() {
     let server = start(Does::Nothing, |config| config.limits.max_request_bytes = 1000).await;
-    // Over the bytes before any time passes.
+    // The limit of bytes is reached before any time passes.
     let without_pause = answer_meanwhile(&server, "/nope", 1000, tokio::task::yield_now);
     let answer = without_time(without_pause).await;
     assert_eq!(answer, "HTTP/1.1 404");
-    // Over the time long before the bytes are.
+    // The limit of time is reached long before that of bytes.
     tokio::time::pause();
     let start = Instant::now();
     let pause = || tokio::time::sleep(SILENCE / 10);
@@ -238,7 +239,7 @@ async fn a_body_that_will_be_thrown_away_is_not_asked_for() {
         assert_eq!(server.raw(head.as_bytes()).await.status, status);
     }
 
-    // One that will be read is asked for, and what was asked for is read on.
+    // A body that will be read is asked for, and then read to its end.
     let mut stream = server.connect().await;
     let head = format!(
         "POST {REST_PATH} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nexpect: 100-continue\r\n\
@@ -258,7 +259,7 @@ async fn a_shutdown_waits_for_the_rest_of_a_request_and_no_longer() {
     let mut server = start(Does::Nothing, |_| {}).await;
     let mut stream = server.connect().await;
     stream.write_all(b"POST /nope HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{").await.unwrap();
-    // Answered only after the connection before it is accepted.
+    // This is answered only after the connection before it was accepted.
     assert_eq!(server.get("/healthz").await.status, 200);
     server.stop();
     let (answer, ()) = tokio::join!(read_all(&mut stream), pass(SILENCE));

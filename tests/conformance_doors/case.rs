@@ -1,4 +1,4 @@
-//! The cases: what is asked, what must come, and what counts as equal.
+//! The cases: what is asked, what must be answered, and what counts as equal.
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +12,7 @@ use serde_json::Value;
 /// Keys of a search round that are measured. They are 0 in the files, and not compared.
 const MEASURED: [&str; 2] = ["elapsed_us", "read_rows"];
 
-/// Faults shown of one comparison: one is mostly the cause of the others.
+/// How many faults of one comparison are shown: usually one is the cause of the others.
 const SHOWN: usize = 3;
 
 pub(crate) struct Case {
@@ -75,7 +75,7 @@ pub(crate) fn all() -> Vec<Case> {
         .collect()
 }
 
-/// What a case is called: its file without the ending.
+/// The name of a case: that of its file, without the ending.
 fn name(path: &Path) -> String {
     path.file_stem().unwrap().to_str().unwrap().to_owned()
 }
@@ -119,8 +119,8 @@ impl Case {
         }
     }
 
-    /// Whether the expected answer is one at all. It was written by the server that it is held against:
-    /// this is what no change of the server may make it write.
+    /// Checks that the expected answer makes sense. The server wrote it, and is later compared with it: a fault
+    /// that the server had at that time would not be seen otherwise.
     pub(crate) fn makes_sense(&self) -> Result<(), String> {
         let Expected::Answer(answer) = &self.expected else { return Ok(()) };
         let list = |value: &Value| value.as_array().cloned().ok_or_else(|| format!("no list: {value}"));
@@ -142,7 +142,7 @@ impl Case {
             return Err(format!("{} spans were asked for, {} came back", asked.len(), given.len()));
         }
         for span in &asked {
-            // The kind comes back as the observation point.
+            // The span's kind is shown as its observation point.
             let same = |key: &str, found: &Value| key == "span_kind" || found[key] == span[key];
             let keys = span.as_object().ok_or("a span that is no object")?;
             if !given.iter().any(|found| keys.keys().all(|key| same(key, found))) {
@@ -168,7 +168,7 @@ fn forget_measured(answer: &mut Value) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether two values are the same, keys and all.
+/// Checks that two values are equal, with the same keys.
 pub(crate) fn compare(expected: &Value, given: &Value) -> Result<(), String> {
     let mut faults = Vec::new();
     differences("", expected, given, &mut faults);

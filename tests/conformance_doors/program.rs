@@ -1,4 +1,5 @@
-//! Doors that are programs of their own: they are told where the server and the cases are, and write a report.
+//! Doors that are programs of their own. They are told where the server and the cases are, and they write a
+//! report.
 
 use std::{
     fs,
@@ -17,7 +18,7 @@ const PROGRAMS: [(&str, &str, &[&str]); 3] = [
     ("java", "client-java", &["mvn", "--batch-mode", "-q", "-Dtest=ConformanceTest", "test"]),
 ];
 
-/// Longest run of a program: it may have to be compiled, and its dependencies downloaded.
+/// How long a program may run. It may have to be compiled, and its dependencies downloaded.
 const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The doors that a comma-separated list names.
@@ -110,7 +111,7 @@ impl Program {
         let run = Run {
             status: ended.status,
             output: output.into_owned(),
-            // Without one each case is missing from it.
+            // If there is no report, each case is missing in it.
             report: fs::read_to_string(&report).unwrap_or_default(),
         };
         fs::remove_file(report).ok();

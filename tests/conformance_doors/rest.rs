@@ -15,7 +15,7 @@ pub(crate) fn ask(case: &Case, address: &str) -> Result<(), String> {
     case.compare(if body.get("code").is_some() {
         Given::Error(error(status, &body)?)
     } else {
-        // 206 says what OPT_STATUS says, for callers that look at the status only.
+        // 206 says the same as OPT_STATUS, for callers that look at the status only.
         let expected = if body["OPT_STATUS"] == "PARTIAL_RESULT" { 206 } else { 200 };
         if status != expected {
             return Err(format!("HTTP status {status}, not {expected}"));
@@ -42,7 +42,7 @@ pub(crate) fn error(status: u16, body: &Value) -> Result<ExpectedError, String> 
         .into_iter()
         .flatten()
         .map(|fault| {
-            // the fields of the message that no fault of ours sets, as a gateway prints them
+            // No fault of ours sets these fields of the message. A gateway prints them like this.
             if fault["reason"] != "" || !fault["localizedMessage"].is_null() {
                 return Err(format!("a fault in another shape: {fault}"));
             }

@@ -13,7 +13,7 @@ use super::case::{Case, Expected, ExpectedError, Given, Violation, check_message
 
 pub(crate) fn ask(case: &Case, address: &str) -> Result<(), String> {
     let given = match answer(&case.request, address)? {
-        // All fields of all messages, by their documented names.
+        // All fields of all messages, under their documented names.
         Ok(answer) => Given::Answer(serde_json::to_value(answer).map_err(|e| e.to_string())?),
         Err(status) => Given::Error(error(&status, &case.expected)?),
     };
@@ -35,7 +35,8 @@ pub(crate) fn answer(
     })
 }
 
-/// The request as a message. The crate's own reader would refuse what the server shall refuse.
+/// The request as a message. The reader of the library is not used, because it would refuse what the server has
+/// to refuse.
 fn message(request: &Value) -> Result<CompleteTraceRequest, String> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -94,7 +95,7 @@ fn error(status: &Status, expected: &Expected) -> Result<ExpectedError, String> 
         .map(|violation| Violation { field: violation.field, description: violation.description })
         .collect();
     check_message(status.message(), &violations)?;
-    // gRPC has neither an HTTP status nor an OPT_STATUS: nothing to compare.
+    // gRPC has neither an HTTP status nor an OPT_STATUS, so there is nothing to compare.
     let (http, opt_status) = match expected {
         Expected::Error(expected) => (expected.http, expected.opt_status.clone()),
         Expected::Answer(_) => (0, String::new()),

@@ -1,4 +1,4 @@
-//! The one server: the program, over a real ClickHouse that holds the rows of the demo world.
+//! The server that all doors ask: the program, over a real ClickHouse that holds the rows of the demo world.
 
 use std::{
     io::{BufRead, BufReader},
@@ -17,7 +17,7 @@ use super::case;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
 
-/// Ends when dropped, before its flow log.
+/// When it is dropped, it ends before its flow log does.
 pub(crate) struct Server {
     /// Host and port of both doors.
     pub(crate) address: String,
@@ -25,7 +25,7 @@ pub(crate) struct Server {
     _clickhouse: EmbeddedClickHouse,
 }
 
-/// A child of this test, ended with it.
+/// A child process of a test. It is ended when the test ends.
 struct Ended(Child);
 
 impl Drop for Ended {

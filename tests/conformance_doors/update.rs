@@ -21,7 +21,7 @@ fn update(path: &Path, address: &str) -> Result<(), String> {
     let file: Value = serde_json::from_str(&text).map_err(|e| e.to_string())?;
     let request = &file["request"];
     let (key, value) = if file.get("answer").is_some() {
-        // From the structs, because they know the documented order of the keys.
+        // The structs are printed, because they know the documented order of the keys.
         let mut answer =
             rust::answer(request, address)?.map_err(|status| format!("no answer: {status:?}"))?;
         for round in answer.data.iter_mut().flat_map(|data| &mut data.explanation).flat_map(|e| &mut e.search)
@@ -43,11 +43,12 @@ fn print(value: &impl Serialize) -> String {
     let mut bytes = Vec::new();
     let lines = Lines { pretty: PrettyFormatter::new(), open: Vec::new(), within_item: 0 };
     value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, lines)).unwrap();
-    // As a value of the file's outermost object.
+    // The text is a value of the file's outermost object, so its lines are indented once more.
     String::from_utf8(bytes).unwrap().replace('\n', "\n  ")
 }
 
-/// Indented, but each object of a list on one line: a difference is a line, and so is a span.
+/// Prints JSON indented, but each object of a list on one line. So each span is a line, and a difference between
+/// two spans is one line of a diff.
 struct Lines {
     pretty: PrettyFormatter<'static>,
     /// Whether each open list or object is a list.
@@ -56,7 +57,7 @@ struct Lines {
     within_item: usize,
 }
 
-/// Hands a call to the one or the other.
+/// Passes a call on to one of the two formatters.
 macro_rules! either {
     ($self:ident . $call:ident($($argument:expr),*)) => {
         if $self.within_item > 0 { CompactFormatter.$call($($argument),*) } else { $self.pretty.$call($($argument),*) }

@@ -1,8 +1,8 @@
-//! Recorded rows carry their names, which the original read as they are. A ClickHouse takes them from
-//! dictionaries and addresses, and so cannot return each of them.
+//! Recorded rows carry names, and the original read them as they were recorded. A ClickHouse takes names from
+//! dictionaries and addresses, and so it cannot return each recorded name.
 //!
-//! The other recorded oddity needs no adjustment: where two rows name one device differently, the device is
-//! an instance, whose name is no part of an answer.
+//! If two recorded rows name one device differently, nothing has to be adjusted: the device is an instance
+//! then, and its name is no part of an answer.
 
 use serde_json::{Map, Value};
 use trace_completion::flow_log::StoredRow;
@@ -10,8 +10,8 @@ use trace_completion::flow_log::StoredRow;
 /// Reason of an adjustment, and the number of cells of a case that it touched.
 pub(crate) type Adjusted = (&'static str, usize);
 
-/// A row as ClickHouse returns it. Of instances and services without a resource the name is the address;
-/// ids stay, since the writer sees to them.
+/// A row as ClickHouse returns it. The name of an instance or service without a resource is its address. Ids
+/// stay as they are, because the writer takes care of them.
 pub(crate) fn row(mut row: StoredRow) -> StoredRow {
     let ips = [row.ip_text(0), row.ip_text(1)];
     for (kind, name, ip) in [
@@ -43,8 +43,9 @@ pub(crate) fn case(case: &Value, rows: &[StoredRow]) -> (Value, Vec<Adjusted>) {
     (case, adjusted)
 }
 
-/// Of a span of one row that shows the service of that row's own side: type without resource, and the
-/// recorded name is not the row's address, such as the "" of OpenTelemetry rows that have none.
+/// Puts the address in the place of the service name of a span, if the span has one row and shows the service
+/// of that row's own side, the type has no resource, and the recorded name is not the row's address. An example
+/// is the name `""` of OpenTelemetry rows without an address. Returns whether it did.
 fn address_for_name(recorded: &StoredRow, fields: &mut Map<String, Value>) -> bool {
     let of_server = recorded.observation_point.starts_with('s') || recorded.observation_point == "app";
     let (kind, name, ip) = if of_server {

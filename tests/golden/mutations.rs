@@ -1,6 +1,6 @@
-//! Whether the comparison of answers judges well: right answers are changed in many ways, and the original's
-//! own comparison, in another language, has said of each change whether the answer is still right. Some
-//! mutations change what is expected instead, for leniencies that no recorded case needs.
+//! Whether our comparison of answers judges well. Right answers are changed in many ways. The original's own
+//! comparison, which is written in another language, has said of each change whether the answer is still right.
+//! Some mutations change the expected answer instead, to try exceptions that no recorded case needs.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{
     support::compare::{canonical, differences},
 };
 
-/// A change of the answer to a case, and whether it is still equal to what is expected.
+/// A change of the answer to a case, and whether the answer still counts as equal to the expected one.
 #[derive(Deserialize)]
 pub(crate) struct Mutation {
     case: String,
@@ -22,7 +22,7 @@ pub(crate) struct Mutation {
     equal: bool,
 }
 
-/// A step of a mutation. A span goes by its key in the recorded answer: row ids and observation point.
+/// A step of a mutation. A span is named by its key in the recorded answer: its row ids and observation point.
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Operation {
@@ -30,13 +30,13 @@ enum Operation {
     Set { span: String, field: String, to: Value },
     /// Sets a field of a span to the id of another span.
     Refer { span: String, field: String, to: String },
-    /// Takes a field from a span.
+    /// Removes a field of a span.
     Drop { span: String, field: String },
-    /// Takes a span from the answer.
+    /// Removes a span from the answer.
     Delete(String),
-    /// Has a span twice, maybe under another id.
+    /// Repeats a span, possibly under another id.
     Repeat { span: String, id: Option<String> },
-    /// Exchanges the ids of two spans, wherever they stand.
+    /// Exchanges the ids of two spans, wherever these ids are used.
     SwapIds([String; 2]),
     /// Gives each span another number in ids and relations.
     Renumber,
@@ -58,7 +58,7 @@ pub(crate) fn by_case() -> BTreeMap<String, Vec<Mutation>> {
     by_case
 }
 
-/// Demands that the mutations of this case are judged as they should be.
+/// Checks that the mutations of this case are judged as they should be.
 pub(crate) fn check(case: &Value, mutations: &[Mutation]) -> Result<(), Failed> {
     let right = answer_in_memory(case);
     let mut wrong = Vec::new();
@@ -78,7 +78,7 @@ pub(crate) fn check(case: &Value, mutations: &[Mutation]) -> Result<(), Failed> 
     if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
 }
 
-/// Demands enough mutations of either verdict, and that none is left over because its case is gone.
+/// Checks that there are enough mutations of both verdicts, and none of a case that is gone.
 pub(crate) fn check_coverage(left: &BTreeMap<String, Vec<Mutation>>) -> Result<(), Failed> {
     let all = by_case();
     let verdicts = |equal| all.values().flatten().filter(|mutation| mutation.equal == equal).count();

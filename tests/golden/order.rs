@@ -1,4 +1,4 @@
-//! The same rows in any order give the same answer, to the byte.
+//! The same rows in any order give the same answer, byte for byte.
 
 use libtest_mimic::Failed;
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::{answer_bytes, support::cases};
 
 const SEEDS: std::ops::Range<u64> = 1..4;
 
-/// In both modes, with rows that were stored in another order and that the store returns in another.
+/// Tries both modes, with rows that were stored in another order and that the store returns in another order.
 pub(crate) fn check(case: &Value) -> Result<(), Failed> {
     for compatibility in [Compatibility::Original, Compatibility::Off] {
         let tracing = Tracing { compatibility, ..cases::tracing(case) };
@@ -31,8 +31,8 @@ pub(crate) fn check(case: &Value) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Returns the rows of each page in an order of its own: which rows a store returns is its promise, but an
-/// answer must not hang on their order.
+/// A store that returns the rows of each page in another order. A store promises which rows it returns, but an
+/// answer must not depend on their order.
 struct Shuffled {
     store: MemoryStore,
     seed: u64,
@@ -66,7 +66,7 @@ impl FlowStore for Shuffled {
     }
 }
 
-/// Fisher and Yates, on numbers of SplitMix64.
+/// Shuffles as Fisher and Yates do, with the random numbers of SplitMix64.
 fn shuffle<T>(items: &mut [T], seed: u64) {
     let mut state = seed;
     for last in (1..items.len()).rev() {

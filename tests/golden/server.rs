@@ -1,4 +1,5 @@
-//! A case through everything: its rows in a real ClickHouse, its question over a socket to a real server.
+//! A case through the whole program: its rows are in a real ClickHouse, and its question goes over a socket to
+//! a real server.
 
 use std::{
     error::Error,
@@ -32,18 +33,18 @@ use crate::support::cases;
 
 type Fault = Box<dyn Error + Send + Sync>;
 
-/// What all cases share. Never dropped: ClickHouse ends because this process does.
+/// What all cases share. It is never dropped: ClickHouse ends because this process ends.
 struct Rig {
     clickhouse: EmbeddedClickHouse,
     runtime: Runtime,
     client: Client<HttpConnector, Full<Bytes>>,
-    /// As many as trials run at a time; each is made when first used.
+    /// One for each trial that runs at the same time. Each is made when it is first used.
     lanes: Vec<Mutex<Option<Lane>>>,
 }
 
 static RIG: LazyLock<Result<Rig, String>> = LazyLock::new(|| Rig::start().map_err(|fault| fault.to_string()));
 
-/// A flow log that one case at a time has to itself, and a server over it for each configuration so far.
+/// A flow log that only one case uses at a time, and a server over it for each configuration used so far.
 struct Lane {
     prefix: String,
     clickhouse: clickhouse::Client,
@@ -73,12 +74,12 @@ pub(crate) fn answer(case: &Value, rows: &[StoredRow]) -> Result<Bytes, Fault> {
 fn config(case: &Value) -> Config {
     let mut config = Config { tracing: cases::tracing(case), ..Config::default() };
     config.server.region_name = case["config"]["region_name"].as_str().unwrap_or("").to_owned();
-    // many servers ask one ClickHouse; nobody asks them whether they are ready
+    // Many servers share one ClickHouse, and nobody asks them whether they are ready.
     config.server.ready_interval_ms = 600_000;
     config
 }
 
-/// The question as recorded. The server that it was put to had another default of this one number.
+/// The question as it was recorded. The server that answered it then had another default for this one number.
 fn body(case: &Value, tracing: &Tracing) -> Vec<u8> {
     let mut body = case["request"].clone();
     if body["NETWORK_DELAY_US"].is_null() {
@@ -99,7 +100,7 @@ impl Rig {
         })
     }
 
-    /// A lane that no other case is in. A case that panicked leaves nothing that the next would not clear.
+    /// A lane that no other case uses now. The next case clears what the last one left, also after a panic.
     fn lane(&self) -> MutexGuard<'_, Option<Lane>> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         for lane in &self.lanes {
@@ -143,10 +144,10 @@ impl Lane {
         })
     }
 
-    /// Forgets the rows and names of the case before, and holds these.
+    /// Removes the rows and names of the previous case, and stores these rows.
     async fn hold_just(&mut self, rows: &[StoredRow]) -> Result<(), Fault> {
         let Self { prefix, .. } = self;
-        // TRUNCATE takes twice as long: for each partition it writes an empty part of all columns
+        // TRUNCATE takes twice as long, because it writes an empty part with all columns for each partition.
         let table = format!("`{prefix}flow_log`.l7_flow_log_local");
         let mut statements = vec![format!("DROP TABLE {table}")];
         statements.extend(

@@ -1,4 +1,4 @@
-//! An outcome against the engine's answer to the same question.
+//! Compares an outcome of the oracle with the engine's answer to the same question.
 //!
 //! Where links close a ring the original loses spans, and the engine opens the ring somewhere: a span of the
 //! ring may then be a root. Everything else must be equal.
@@ -17,7 +17,7 @@ pub fn request_span_name(position: usize) -> String {
     format!("request span {position}")
 }
 
-/// What the two disagree about; nothing means that they agree. `stored` are the ids of the rows.
+/// What the two disagree about. It is empty if they agree. `stored` are the ids of the rows.
 pub fn differences(
     outcome: &Outcome,
     answer: &Completed,
@@ -103,7 +103,7 @@ fn values<'a>(
     found.into_iter()
 }
 
-/// Which made-up ids stand for which span of the request: told by name.
+/// Which made-up id stands for which span of the request. The names of the spans tell it.
 fn row_names(answer: &Completed, stored: &BTreeSet<u64>, texts: &Texts) -> BTreeMap<u64, RowName> {
     let mut names = BTreeMap::new();
     for span in &answer.spans {

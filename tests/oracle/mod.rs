@@ -1,6 +1,7 @@
-//! A second engine, written from the description of the algorithm alone: every rule as its text says it,
-//! every pair of spans looked at, no index. Slow and simple on purpose, so that where it and the engine
-//! disagree, one of them misreads the description. Answers as the original does (`Compatibility::Original`).
+//! A second engine, written from the description of the algorithm alone. It applies every rule as the text
+//! says it, and looks at every pair of spans without any index. It is slow and simple on purpose: if it and the
+//! engine disagree, one of them misreads the description. It answers as the original does
+//! (`Compatibility::Original`).
 //!
 //! | file | rules |
 //! |---|---|
@@ -13,7 +14,7 @@
 //! | [`connect`] | R-CONN: sets into trees |
 //! | [`outcome`] | R-ID, R-TREE, R-PRUNE, R-OUT: what is shown |
 //! | [`compare`] | an outcome against the engine's answer |
-//! | [`dress`] | an outcome as if the engine had answered it |
+//! | [`dress`] | an outcome in the form of an engine's answer |
 
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)] // shared by test binaries
 
@@ -36,7 +37,7 @@ use trace_completion::{
 
 pub use outcome::{Outcome, Shown};
 
-/// What of request and configuration the rules ask for.
+/// The parts of request and configuration that the rules use.
 pub struct Options {
     pub network_delay_us: i64,
     pub host_clock_offset_us: i64,

@@ -1,4 +1,4 @@
-//! A random call tree, lived through call by call; what agents and tracers write of it is in `capture`.
+//! A random call tree, played call by call. What agents and tracers write about it is in `capture`.
 
 use trace_completion::{
     flow::{AppSpan, CompletionRequest, SpanKind},
@@ -38,7 +38,7 @@ struct Serving {
     x_request_id: String,
 }
 
-/// An application span, before it is decided who knows it: the caller, the flow log, or both.
+/// An application span. Who knows it is decided later: the caller, the flow log, or both.
 pub struct Application {
     pub span: AppSpan,
     pub client: usize,
@@ -67,7 +67,7 @@ pub fn world(random: &mut Random) -> World {
 }
 
 impl Life<'_> {
-    /// The first service works of its own accord: what called it is not known.
+    /// The first service begins by itself: what called it is not known.
     fn begin(&mut self, start: i64, end: i64) {
         let trace_id = self.random.hex(32);
         let syscall = self.log.new_id(self.random);
@@ -84,7 +84,7 @@ impl Life<'_> {
         self.serve(&mut root, start + 100, end - 100);
     }
 
-    /// Makes its calls, one after the other, now and then two at once.
+    /// Makes its calls one after the other, and sometimes two at the same time.
     fn serve(&mut self, serving: &mut Serving, start: i64, end: i64) {
         let calls = if self.landscape.services[serving.service].calls { self.random.below(4) } else { 0 };
         let slot = (end - start) / (calls as i64 + 1);

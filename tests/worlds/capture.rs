@@ -1,4 +1,4 @@
-//! What agents write of an exchange.
+//! What agents write about an exchange.
 
 use trace_completion::flow_log::StoredRow;
 
@@ -8,7 +8,7 @@ use super::{
     random::Random,
 };
 
-/// One request and its response, whoever sees it.
+/// One request and its response.
 #[derive(Clone, Debug)]
 pub struct Exchange {
     pub client: usize,
@@ -65,7 +65,7 @@ pub struct Path {
     points: Vec<Point>,
     /// True span of the last of them.
     pub innermost: Option<usize>,
-    /// When the request gets there, and the response leaves.
+    /// When the request arrives there, and when the response leaves.
     pub start: i64,
     pub end: i64,
 }
@@ -101,7 +101,7 @@ impl Log {
         self.spans.len() - 1
     }
 
-    /// Where the exchange is seen, each place within the one before.
+    /// Where the exchange is seen. Each place sees it within the time of the one before.
     #[allow(clippy::too_many_arguments)] // all of them make the path
     pub fn path(
         &mut self,
@@ -262,7 +262,7 @@ fn split(whole: &StoredRow) -> Vec<StoredRow> {
     vec![request_of(whole), response_of(whole)]
 }
 
-/// A frame of a stream that the agent did not put to its request: no time of its own.
+/// A frame of a stream that the agent did not join with its request. It has no duration.
 fn frame(whole: &StoredRow, random: &mut Random) -> StoredRow {
     let mut frame = if random.chance(50) { request_of(whole) } else { response_of(whole) };
     frame.l7_protocol = random.pick(&[21, 41]);

@@ -7,8 +7,7 @@ use trace_completion::flow_log::StoredRow;
 
 use super::{Source, World, random::Random};
 
-/// Loses, blurs and confuses rows. The truth about what is lost is lost too; where values were confused, there
-/// is none.
+/// Loses, blurs and mixes up rows. The true tree is not known afterwards.
 pub fn disturb(world: &mut World, random: &mut Random) {
     lose(world, random.pick(&[0, 0, 10, 40]), random);
     if random.chance(30) {
@@ -36,7 +35,7 @@ fn lose(world: &mut World, percent: u64, random: &mut Random) {
     world.truth = super::calls::without_unseen(std::mem::take(&mut world.truth));
 }
 
-/// Coarse clocks: ties everywhere.
+/// Makes the clocks coarse, so that many times are equal.
 fn blur(world: &mut World, grain_us: i64) {
     for row in &mut world.rows {
         row.start_time -= row.start_time % grain_us;

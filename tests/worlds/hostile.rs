@@ -1,4 +1,4 @@
-//! Any value that fits a column. Nothing here is meant to make sense.
+//! Rows with any value that fits a column. They are not meant to make sense.
 
 use trace_completion::{
     flow::{AppSpan, CompletionRequest, SpanKind},
@@ -144,7 +144,7 @@ fn row(random: &mut Random) -> StoredRow {
     row
 }
 
-/// Hostile within what the doors let through.
+/// A span of the request, as hostile as the doors let through.
 fn span(position: usize, random: &mut Random) -> AppSpan {
     let start_time_us = time(random).max(0);
     AppSpan {

@@ -1,4 +1,4 @@
-//! Random numbers of our own: the same from the same seed, on every machine and for ever.
+//! Random numbers that are the same for the same seed on every machine, whatever version a library has.
 
 /// SplitMix64.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! Few rows, all values from tiny pools: everything is related to everything, and all rules fire.
+//! A few rows whose values come from tiny pools: everything is related to everything, and all rules fire.
 
 use trace_completion::{
     flow::{AppSpan, CompletionRequest, SpanKind},
@@ -61,7 +61,7 @@ fn one_exchange(rows: &mut [StoredRow], random: &mut Random) {
     }
 }
 
-/// What one world is made of: some worlds are about one thing only, so that deep rules are reached too.
+/// What one world is made of. Some worlds are about one thing only, so that rarely used rules are reached too.
 struct Pools {
     signal_sources: Vec<u16>,
     l7_protocols: Vec<u8>,
