@@ -122,7 +122,8 @@ fn operation(method: &MethodDescriptor, schemas: &mut Schemas) -> Value {
     for (code, about) in ERRORS {
         let mut headers = headers.clone();
         if code == "429" {
-            headers["Retry-After"] = json!({"description": "Time to wait, in seconds.", "schema": {"type": "integer"}});
+            headers["Retry-After"] =
+                json!({"description": "Time to wait, in seconds.", "schema": {"type": "integer"}});
         }
         if code == "415" {
             headers["Accept-Encoding"] = json!({"description": "identity", "schema": {"type": "string"}});
