@@ -33,7 +33,7 @@ fn query(server: &EmbeddedClickHouse, sql: &str) -> String {
 }
 
 fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !condition() {
         assert!(Instant::now() < deadline, "waited in vain: {what}");
         #[expect(
