@@ -103,7 +103,7 @@ mod tests {
         assert_eq!(gate.waiting.load(Ordering::Relaxed), 0);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn waiting_is_bounded_in_number_and_time() {
         for (max_waiting, message) in [
             (0, "no request may wait for a place"),

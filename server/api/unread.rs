@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(read.load(Ordering::Relaxed), 11, "the piece that is over the bound is the last");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_body_is_read_for_the_total_time() {
         let bounds = Bounds { bytes: u64::MAX, total: Duration::from_millis(100), idle: LONG };
         let (body, read) = endless(Some(Duration::from_millis(5)));
@@ -186,7 +186,7 @@ mod tests {
         assert!((1..=21).contains(&read.load(Ordering::Relaxed)), "{read:?}");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_body_of_which_nothing_comes_is_given_up() {
         let bounds = Bounds { bytes: u64::MAX, total: LONG, idle: Duration::from_millis(20) };
         let start = Instant::now();

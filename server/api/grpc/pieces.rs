@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(status.begun().await.unwrap_err().message(), "internal error, request id id");
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn who_does_not_read_is_cut() {
         let mut pieces = start(scope(), 20, async |_, sink| {
             for piece in 0..9 {
