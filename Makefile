@@ -53,7 +53,7 @@ libchdb: ## Install the library of the embedded ClickHouse into .cache
 test: test-rust $(if $(wildcard client-go),test-go) $(if $(wildcard client-java),test-java) test-conformance ## Run all tests
 
 .PHONY: test-one
-test-one: libchdb build ## Run one test, in any of the three languages:
+test-one: $(if $(RUST)$(GO)$(JAVA),libchdb build) ## Run one test, in any of the three languages:
 ##> make test-one RUST=the_readme_lists_every_key_with_its_default
 ##> make test-one GO=TestErrorsAreTyped
 ##> make test-one JAVA=ErrorTest#theClassFollowsTheCode

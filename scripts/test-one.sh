@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a single test. It fails if there is no such test. Usage, with one of the three variables:
-#   RUST=name         a Rust test, or all whose path contains this: a module such as engine::tree, a recorded case
+#   RUST=name         a Rust test, or all whose path contains this: a module such as engine::rule, a recorded case
 #   GO=TestName       a Go test or example, or a subtest: TestName/subtest
 #   JAVA=Class#method a Java test, or all tests of a class: JAVA=Class
 set -euo pipefail
@@ -56,8 +56,12 @@ go_() {
 }
 
 java() {
-    # Surefire itself fails if no test fits.
-    (cd client-java && mvn --batch-mode --no-transfer-progress test "-Dtest=$1")
+    (cd client-java && mvn --batch-mode --no-transfer-progress test "-Dtest=$1") | tee "$log"
+    # Surefire fails by itself if there is no such class, but not if the class has no such method.
+    if ! grep -qE 'Tests run: [1-9]' "$log"; then
+        echo "no Java test is called $1" >&2
+        exit 1
+    fi
 }
 
 case ${RUST:+r}${GO:+g}${JAVA:+j} in
