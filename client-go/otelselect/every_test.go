@@ -11,12 +11,12 @@ import (
 	"github.com/trace-completion/trace-completion/client-go/otelselect"
 )
 
-// Every way in which four spans can hang together is tried: any parent for each, itself and a missing one
-// included, so that there are all trees, forests and cycles; and any of three services for each.
+// This tries every trace of four spans: each span has any span as its parent, also itself, a missing one, or
+// none, so all trees, forests and cycles occur. Each span is of any of three services.
 func TestEveryShapeOfFourSpans(t *testing.T) {
 	const spans, services = 4, 3
 	ids := []string{"x", "p", "q", "r", "-", "gone"}
-	// The spans are made once for each parent and service, as there are far more traces than spans.
+	// The spans are made once, and shared by the many traces.
 	made := map[[3]int]sdktrace.ReadOnlySpan{}
 	for id := range spans {
 		for parent := range ids {
@@ -51,8 +51,8 @@ func TestEveryShapeOfFourSpans(t *testing.T) {
 	t.Logf("%d traces", tried)
 }
 
-// picked says it the other way round, span by span: one is picked if the way from it up to span 0, or from
-// span 0 up to it, passes only through spans of the service of span 0.
+// picked is another definition of the same selection. A span is selected if the way from it up to span 0, or
+// from span 0 up to it, passes only through spans of the service of span 0.
 func picked(parents, service []int) string {
 	isAbove := func(above, below int) bool {
 		for range parents {

@@ -12,7 +12,8 @@ import (
 )
 
 func ExampleSelect() {
-	// gateway -> shop (two spans) -> cart (two spans): of the shop's span, all but the cart's inner one.
+	// The trace is gateway -> shop (two spans) -> cart (two spans). For a span of the shop, all are selected
+	// except the inner span of the cart.
 	all := spans(`
 		gateway - gateway
 		buy gateway shop

@@ -20,7 +20,7 @@ import (
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
-// Every kind of call carries the trace of its context, each try of it the same, and none two.
+// Every kind of call sends the trace of its context exactly once, and the same at each try.
 func TestPropagate(t *testing.T) {
 	came := make(chan []string, 10)
 	note := func(ctx stdcontext.Context) error {

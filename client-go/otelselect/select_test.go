@@ -17,7 +17,7 @@ import (
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
-// spans reads a trace, a span a line: "id parent service", where "-" is no parent.
+// spans reads a trace. Each line is a span, "id parent service", where "-" means no parent.
 func spans(text string) []sdktrace.ReadOnlySpan {
 	var stubs tracetest.SpanStubs
 	for line := range strings.SplitSeq(strings.TrimSpace(text), "\n") {
@@ -113,7 +113,7 @@ func TestServicesOfTwoNamespacesAreTwo(t *testing.T) {
 	}
 }
 
-// A deep or wide trace takes time in proportion to its spans.
+// The time is proportional to the number of spans, also for deep and for wide traces.
 func TestLargeTraces(t *testing.T) {
 	var deep, wide tracetest.SpanStubs
 	for i := range 20_000 {
@@ -166,7 +166,7 @@ func TestAppSpans(t *testing.T) {
 			t.Errorf("%s\nwant\n%s", prototext.Format(got[i]), prototext.Format(want[i]))
 		}
 	}
-	// OpenTelemetry numbers kinds as the contract does.
+	// OpenTelemetry and the contract use the same numbers for kinds.
 	for _, kind := range []trace.SpanKind{
 		trace.SpanKindUnspecified, trace.SpanKindInternal, trace.SpanKindServer, trace.SpanKindClient,
 		trace.SpanKindProducer, trace.SpanKindConsumer,

@@ -19,7 +19,7 @@ import (
 
 type batchStream = grpc.BidiStreamingServer[v1.BatchCompleteTraceRequest, v1.BatchCompleteTraceResponse]
 
-// echo answers every question; those without spans with an error.
+// echo answers every question. A question without spans gets an error.
 func echo(stream batchStream) error {
 	for {
 		question, err := stream.Recv()
@@ -51,7 +51,7 @@ func TestABatch(t *testing.T) {
 	checkBatch(t, client, 1000)
 }
 
-// checkBatch asks many questions, every tenth of which is bad.
+// checkBatch asks many questions. Every tenth is invalid.
 func checkBatch(t *testing.T, client *tracecompletion.Client, count int) {
 	t.Helper()
 	batch, err := client.CompleteBatch(within(t, 60*time.Second))

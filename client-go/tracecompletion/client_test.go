@@ -142,7 +142,7 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
-// headers is a server that gives the value of a header back.
+// headers is a server whose answer has the value of a request header as its description.
 func headers(name string) *testserver.Fake {
 	return &testserver.Fake{Complete: func(
 		ctx context.Context, _ *v1.CompleteTraceRequest,
@@ -200,7 +200,7 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
-// WithTLS encrypts whatever it is given: no config is none of "no TLS".
+// WithTLS(nil) means TLS with defaults, not "no TLS".
 func TestTLSWithoutAConfigIsTLS(t *testing.T) {
 	plain := newClient(t, headers("authorization").Start(t),
 		tracecompletion.WithTLS(nil), tracecompletion.WithoutRetry())

@@ -57,7 +57,7 @@ func exampleServer() (address string, stop func()) {
 	return address, stop
 }
 
-// exampleRequest is what an APM knows: here, one call of a client.
+// exampleRequest is a request about one span of a client.
 func exampleRequest() *v1.CompleteTraceRequest {
 	return &v1.CompleteTraceRequest{AppSpans: []*v1.AppSpan{{
 		TraceId: "a03a848c3121b817b0e866fb71607bc2", SpanId: "d5b574eb7ac48503", Name: "buy",
@@ -196,7 +196,7 @@ func ExampleClient_CompleteBatch() {
 	}
 	defer batch.Close()
 	go func() {
-		// What Send and CloseSend may complain of, Receive returns.
+		// If Send or CloseSend fails, Receive returns the error.
 		_ = batch.Send("good", exampleRequest())
 		_ = batch.Send("empty", &v1.CompleteTraceRequest{})
 		_ = batch.CloseSend()

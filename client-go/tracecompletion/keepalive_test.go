@@ -12,7 +12,7 @@ import (
 	"github.com/trace-completion/trace-completion/client-go/tracecompletion"
 )
 
-// pinged is a server that answers no call. It tells of each call and of each ping.
+// pinged is a server that answers no call. It reports each call and each ping.
 func pinged(t *testing.T) (address string, calls, pings <-chan struct{}) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -53,12 +53,12 @@ func pinged(t *testing.T) (address string, calls, pings <-chan struct{}) {
 			}
 		}
 	}()
-	// After the client is closed, which ends the connection.
+	// This runs after the client is closed, which ends the connection.
 	t.Cleanup(func() { listener.Close(); <-done })
 	return listener.Addr().String(), came, heard
 }
 
-// Servers end connections on which pings come too often, or without a call.
+// Servers close connections on which pings come too often, or while there is no call.
 func TestKeepaliveConforms(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute: gRPC pings no faster")
@@ -86,14 +86,14 @@ func TestKeepaliveConforms(t *testing.T) {
 	<-calls
 	select {
 	case <-busyPings:
-		// 30 s, less what passed before the client had sent its call.
+		// 30 s, minus the time before the client had sent its call.
 		if took := time.Since(begin); took < 29*time.Second {
 			t.Errorf("the first ping came after %s", took)
 		}
 	case <-time.After(45 * time.Second):
 		t.Error("no ping came during a call")
 	}
-	// This connection is the older one: its ping would have come before.
+	// The idle connection is older, so its ping would have come first.
 	if len(idlePings) != 0 {
 		t.Error("a connection without a call was pinged")
 	}

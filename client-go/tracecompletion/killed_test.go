@@ -19,8 +19,8 @@ import (
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
-// silentStore is a flow log that takes queries and never answers. It tells when one has come that is not the
-// server's own look at whether its store is there: from then on, a call is in the middle of its work.
+// silentStore is a flow log that accepts queries and never answers. It reports each query that is not one of
+// the health checks of the server: from then on, a call is in the middle of its work.
 func silentStore(t *testing.T) (url string, asked <-chan struct{}) {
 	t.Helper()
 	queries, end := make(chan struct{}, 100), make(chan struct{})
@@ -34,8 +34,8 @@ func silentStore(t *testing.T) (url string, asked <-chan struct{}) {
 	return store.URL, queries
 }
 
-// midCall runs the real server before a silent store, and lets call begin a call. It returns when the server
-// works on it, with what will tell how it ended. At the end of the test no goroutine may be left.
+// midCall runs the real server with a silent store and begins a call. It returns when the server works on the
+// call, with a channel that gets the error of the call. At the end of the test no goroutine may be left.
 func midCall(
 	t *testing.T, call func(*tracecompletion.Client) error, opts ...tracecompletion.Option,
 ) (*testserver.Process, <-chan error) {
@@ -57,7 +57,7 @@ func midCall(
 	return process, done
 }
 
-// complete is a call with this much time, made of the question.
+// complete is a unary call with this timeout.
 func complete(t *testing.T, timeout time.Duration) func(*tracecompletion.Client) error {
 	t.Helper()
 	return func(client *tracecompletion.Client) error {
@@ -66,6 +66,7 @@ func complete(t *testing.T, timeout time.Duration) func(*tracecompletion.Client)
 	}
 }
 
+// stream is a streamed call with this timeout.
 func stream(t *testing.T, timeout time.Duration) func(*tracecompletion.Client) error {
 	t.Helper()
 	return func(client *tracecompletion.Client) error {
@@ -74,6 +75,7 @@ func stream(t *testing.T, timeout time.Duration) func(*tracecompletion.Client) e
 	}
 }
 
+// batch is a batch of one question with this timeout.
 func batch(t *testing.T, timeout time.Duration) func(*tracecompletion.Client) error {
 	t.Helper()
 	return func(client *tracecompletion.Client) error {
@@ -120,7 +122,7 @@ func TestTheRealServerIsKilledInACallThatIsNotRetried(t *testing.T) {
 	}
 }
 
-// The call that the first server took with it is answered by the second, which has rows.
+// The first server is killed during the call. The second one, which has rows, answers it.
 func TestTheRealServerIsKilledInACallAndComesBack(t *testing.T) {
 	request := demoRequest(t)
 	for name, ask := range map[string]func(context.Context, *tracecompletion.Client) (*v1.CompleteTraceResponse, error){
@@ -152,9 +154,9 @@ func TestTheRealServerIsKilledInACallAndComesBack(t *testing.T) {
 	}
 }
 
-// A server that does not come back, and one that is there but does not move: the call ends with its time.
+// Whether the server does not come back or does not answer, the call ends at its deadline.
 func TestNoCallOutlivesItsDeadline(t *testing.T) {
-	// The slack is for a machine that is busy. A call without a deadline would not end at all.
+	// The slack is for a busy machine. A call without a deadline would not end at all.
 	const deadline, slack = 2 * time.Second, 5 * time.Second
 	for _, c := range []struct {
 		what   string

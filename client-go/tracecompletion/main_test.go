@@ -43,7 +43,7 @@ func newClient(t testing.TB, target string, opts ...tracecompletion.Option) *tra
 	return client
 }
 
-// within is a context for things that must not take longer.
+// within is a context with this timeout, which ends with the test.
 func within(t testing.TB, time time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time)

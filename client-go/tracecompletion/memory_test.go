@@ -15,9 +15,9 @@ import (
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
-// readerVariable makes the test program a client that reads one streamed answer from the address, and
-// prints what it took: memory is measured of a process that does nothing else. The other two say how many
-// spans it asks with, and that it keeps the answer.
+// Memory is measured in a process that does nothing else. With readerVariable, the test program is such a
+// process: it reads one streamed answer from the address in the variable, and prints the memory that it
+// needed. askVariable is the number of spans of its question. With keepVariable it keeps the whole answer.
 const (
 	readerVariable = "TRACE_COMPLETION_TEST_READS_FROM"
 	askVariable    = "TRACE_COMPLETION_TEST_ASKS_WITH"
@@ -58,8 +58,8 @@ func asReader() bool {
 	return true
 }
 
-// ownPeak is the largest resident size of this process, in KiB. That of getrusage is of no use: it begins
-// with that of the process that started this one.
+// ownPeak is the largest resident size of this process, in KiB. The value of getrusage is of no use, because it
+// begins with the size of the parent process.
 func ownPeak() (kib int, err error) {
 	status, err := os.ReadFile("/proc/self/status")
 	if err != nil {
@@ -70,7 +70,7 @@ func ownPeak() (kib int, err error) {
 	return kib, err
 }
 
-// peak is the largest resident size, in KiB, of a client that reads an answer of so many spans.
+// peak is the largest resident size, in KiB, of a client that reads an answer with this many spans.
 func peak(t *testing.T, address string, want int, variables ...string) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
@@ -94,14 +94,14 @@ func TestMemoryGrowsWithTheChunkAndNotWithTheAnswer(t *testing.T) {
 		t.Skip("resident sizes are counted otherwise here")
 	}
 	var peaks []int
-	// Spans have about 1 KiB: chunks of 1 MiB, then of 8 MiB.
+	// A span has about 1 KiB, so the chunks have 1 MiB, and the last ones 8 MiB.
 	for _, c := range [][2]int{{2, 1000}, {20, 1000}, {100, 1000}, {4, 8000}} {
 		fake := streaming(func(stream answerStream) error { return sendStream(stream, c[0], c[1]) })
 		kib := peak(t, fake.Start(t), c[0]*c[1])
 		t.Logf("%6d spans in %3d chunks of %4d: %3d MiB at the most", c[0]*c[1], c[0], c[1], kib>>10)
 		peaks = append(peaks, kib)
 	}
-	// Garbage adds to it, but not with the length of the answer: 100,000 spans are 100 MiB on the wire.
+	// Garbage needs some memory, but not more for a longer answer. 100,000 spans are 100 MiB on the wire.
 	if growth := peaks[2] - peaks[1]; growth > 32<<10 {
 		t.Errorf("five times the answer took %d KiB more", growth)
 	}
@@ -113,7 +113,7 @@ func TestMemoryGrowsWithTheChunkAndNotWithTheAnswer(t *testing.T) {
 	}
 }
 
-// 20,000 spans of the real server. The question is as large as the answer, and in memory all the time.
+// The real server sends 20,000 spans. The question is as large as the answer, and in memory all the time.
 func TestMemoryForTheRealServersAnswerGrowsWithTheChunk(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("resident sizes are counted otherwise here")

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// tested are the bodies of the examples in a file, those that a test runs and whose output it compares, with
-// the indentation that they have in no function.
+// tested returns the bodies of those examples in a file whose output is compared, without the indentation of
+// the function.
 func tested(t *testing.T, path string) []string {
 	t.Helper()
 	source, err := os.ReadFile(path)
@@ -38,7 +38,7 @@ func tested(t *testing.T, path string) []string {
 
 var snippet = regexp.MustCompile("(?ms)^```go\n(.*?)^```$")
 
-// Each Go snippet of the READMEs is a part of an example that is run.
+// Each Go snippet in the READMEs is a part of an example that runs.
 func TestTheSnippetsAreTheExamples(t *testing.T) {
 	bodies := append(tested(t, "example_test.go"), tested(t, "../otelselect/example_test.go")...)
 	count := map[string]int{}
@@ -51,7 +51,7 @@ func TestTheSnippetsAreTheExamples(t *testing.T) {
 			count[readme]++
 			isTested := false
 			for _, body := range bodies {
-				// Whole lines, from the first to the last.
+				// Only whole lines count.
 				isTested = isTested || strings.Contains(body, "\n"+found[1])
 			}
 			if !isTested {

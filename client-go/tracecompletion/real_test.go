@@ -161,7 +161,8 @@ func TestTheRealServersErrors(t *testing.T) {
 	}
 }
 
-// One call holds the only place. The next is shed; then the place is free, and it is asked again.
+// One call occupies the only place, so the next one is rejected. Then the place becomes free, and the call is
+// tried again.
 func TestTheRealServerThatIsBusyIsAskedAgain(t *testing.T) {
 	store, asked := silentStore(t)
 	process := testserver.Start(t, testserver.AnyPort,
@@ -182,7 +183,7 @@ func TestTheRealServerThatIsBusyIsAskedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Questions without ids ask the flow log nothing, so that they are answered without one.
+	// A question without ids needs no flow log, so it is answered although the flow log is silent.
 	request := largeQuestion(1)
 	var fault *tracecompletion.Error
 	_, err := newClient(t, process.Address, tracecompletion.WithoutRetry()).
@@ -212,7 +213,7 @@ func TestTheRealServerThatIsBusyIsAskedAgain(t *testing.T) {
 	}
 }
 
-// largeQuestion has spans without trace ids, which the server gives back without asking its flow log.
+// largeQuestion has spans without trace ids. The server returns them without asking its flow log.
 func largeQuestion(spans int) *v1.CompleteTraceRequest {
 	request := &v1.CompleteTraceRequest{}
 	for i := range spans {
@@ -247,7 +248,7 @@ func TestTheRealServerStreamsTwentyThousandSpans(t *testing.T) {
 	}
 }
 
-// The generated code is made from the same contract that the server has compiled in.
+// The generated code and the server are made from the same contract.
 func TestTheGeneratedCodeIsCurrent(t *testing.T) {
 	process := withoutRows(t)
 	conn, err := grpc.NewClient(process.Address, grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -20,7 +20,7 @@ import (
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
-// failing fails the first calls, of either kind, with the error, and counts all.
+// failing is a server that fails the first calls with the error, unary or streamed, and counts all calls.
 func failing(times int32, err error) (*testserver.Fake, *atomic.Int32) {
 	calls := &atomic.Int32{}
 	next := func() error {
@@ -104,7 +104,7 @@ func TestWhatIsAskedAgain(t *testing.T) {
 	}
 }
 
-// hanging is a server that says when a call has come, and does not answer.
+// hanging is a server that reports each call and does not answer it.
 func hanging() (*testserver.Fake, chan struct{}) {
 	came := make(chan struct{}, 10)
 	return &testserver.Fake{Complete: func(
@@ -119,7 +119,7 @@ func hanging() (*testserver.Fake, chan struct{}) {
 func TestAServerThatDiesInACall(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 
-	// start begins a call, and kills the server in the middle of it.
+	// start begins a call, and kills the server during the call.
 	start := func(t *testing.T, timeout time.Duration, opts ...tracecompletion.Option) (string, chan error) {
 		t.Helper()
 		fake, came := hanging()
@@ -147,7 +147,7 @@ func TestAServerThatDiesInACall(t *testing.T) {
 		if err := <-done; !errors.As(err, &fault) || fault.Code != codes.Unavailable {
 			t.Errorf("%v", err)
 		}
-		// A call that is asked again would take its 20 seconds.
+		// A call that is retried would take the whole 20 seconds.
 		if took := time.Since(begin); took > 10*time.Second {
 			t.Errorf("it took %s", took)
 		}
@@ -188,7 +188,7 @@ func TestAServerThatDiesInACall(t *testing.T) {
 		begin := time.Now()
 		_, done := start(t, 2*time.Second)
 		err := <-done
-		// The slack is for a machine that is busy. A call without a deadline would not end at all.
+		// The slack is for a busy machine. A call without a deadline would not end at all.
 		if took := time.Since(begin); took > 7*time.Second {
 			t.Errorf("it took %s", took)
 		}

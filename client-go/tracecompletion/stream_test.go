@@ -18,7 +18,7 @@ import (
 
 type answerStream = grpc.ServerStreamingServer[v1.StreamCompleteTraceResponse]
 
-// sendStream answers with chunks of spans of about a kilobyte each.
+// sendStream answers with chunks of spans. Each span has about a kilobyte.
 func sendStream(stream answerStream, chunks, spansInChunk int) error {
 	progress := &v1.CompletionProgress{Iteration: 1, RowsFound: int64(chunks * spansInChunk)}
 	err := stream.Send(&v1.StreamCompleteTraceResponse{

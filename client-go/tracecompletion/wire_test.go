@@ -40,7 +40,7 @@ func TestCallsGoRoundAllAddresses(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Until all are connected, those that are have all calls.
+	// Until all addresses are connected, the connected ones get all calls.
 	for counts[0].Load() == 0 || counts[1].Load() == 0 || counts[2].Load() == 0 {
 		ask()
 	}
@@ -70,7 +70,7 @@ func TestTheLargestAnswer(t *testing.T) {
 		return large(int(request.GetAppSpans()[0].GetEndTimeUs())), nil
 	}}
 	address := fake.Start(t)
-	// Of the key and the length of the text.
+	// The bytes of the field's key and of the length of the text.
 	const frame = 5
 	small := []tracecompletion.Option{tracecompletion.WithMaxAnswerBytes(1 << 20)}
 	for what, c := range map[string]struct {

@@ -1,4 +1,4 @@
-// Package testserver runs servers for the tests of the client: one that does as told, and the real one.
+// Package testserver runs servers for the tests of the client: a fake one, and the real one.
 package testserver
 
 import (
@@ -13,7 +13,7 @@ import (
 	v1 "github.com/trace-completion/trace-completion/client-go/tracecompletion/v1"
 )
 
-// Fake does as told. A method that is nil is unimplemented.
+// Fake is a server whose answers a test chooses. A call whose function is nil fails as unimplemented.
 type Fake struct {
 	v1.UnimplementedTraceCompletionServiceServer
 	// Complete answers CompleteTrace.
@@ -22,11 +22,11 @@ type Fake struct {
 	Stream func(*v1.StreamCompleteTraceRequest, grpc.ServerStreamingServer[v1.StreamCompleteTraceResponse]) error
 	// Batch answers BatchCompleteTrace.
 	Batch func(grpc.BidiStreamingServer[v1.BatchCompleteTraceRequest, v1.BatchCompleteTraceResponse]) error
-	// Health is what the health service says.
+	// Health answers health checks. If it is nil, the server has no health service.
 	Health *health.Server
 }
 
-// CompleteTrace is the method of the service.
+// CompleteTrace implements the service.
 func (f *Fake) CompleteTrace(
 	ctx context.Context, request *v1.CompleteTraceRequest,
 ) (*v1.CompleteTraceResponse, error) {
@@ -36,7 +36,7 @@ func (f *Fake) CompleteTrace(
 	return f.Complete(ctx, request)
 }
 
-// StreamCompleteTrace is the method of the service.
+// StreamCompleteTrace implements the service.
 func (f *Fake) StreamCompleteTrace(
 	request *v1.StreamCompleteTraceRequest,
 	stream grpc.ServerStreamingServer[v1.StreamCompleteTraceResponse],
@@ -47,7 +47,7 @@ func (f *Fake) StreamCompleteTrace(
 	return f.Stream(request, stream)
 }
 
-// BatchCompleteTrace is the method of the service.
+// BatchCompleteTrace implements the service.
 func (f *Fake) BatchCompleteTrace(
 	stream grpc.BidiStreamingServer[v1.BatchCompleteTraceRequest, v1.BatchCompleteTraceResponse],
 ) error {
@@ -58,7 +58,7 @@ func (f *Fake) BatchCompleteTrace(
 }
 
 // Serve serves the fake at an address, or at [AnyPort]. It returns the address, and a function that kills the
-// server: connections are cut, calls are not finished.
+// server: it closes all connections and does not finish calls.
 func (f *Fake) Serve(address string, opts ...grpc.ServerOption) (string, func(), error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
@@ -78,7 +78,7 @@ func (f *Fake) Serve(address string, opts ...grpc.ServerOption) (string, func(),
 	return listener.Addr().String(), func() { server.Stop(); <-done }, nil
 }
 
-// Start serves the fake for the length of a test.
+// Start serves the fake until the end of the test, and returns its address.
 func (f *Fake) Start(t testing.TB, opts ...grpc.ServerOption) string {
 	t.Helper()
 	address, kill, err := f.Serve(AnyPort, opts...)

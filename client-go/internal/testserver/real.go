@@ -16,13 +16,14 @@ import (
 	"time"
 )
 
-// ProgramVariable names the program under test, as the Makefile does; by default it is the debug build.
+// ProgramVariable is the environment variable that names the program to test against. The Makefile sets it.
+// Without it, the debug build is used.
 const ProgramVariable = "TRACE_COMPLETION_PROGRAM"
 
-// patience bounds the start of a program: an embedded ClickHouse takes a second or two.
+// patience is the longest time to wait for the start of a program.
 const patience = 60 * time.Second
 
-// Program is the path of the real server. Without it there is nothing to test against: the test fails.
+// Program returns the path of the real server. If it is not there, the test fails.
 func Program(t testing.TB) string {
 	t.Helper()
 	path, err := program()
@@ -48,7 +49,7 @@ func program() (string, error) {
 	return path, err
 }
 
-// root is the folder of the repository that the tests of the client need.
+// root is the top folder of the repository.
 func root() (string, error) {
 	folder, err := os.Getwd()
 	if err != nil {
@@ -62,8 +63,8 @@ func root() (string, error) {
 	return "", errors.New("the tests of the client need the repository that it comes from")
 }
 
-// Demo runs the real server with an embedded ClickHouse and the rows of its demo, for an example, which has
-// no test to report to. It waits until the server is ready.
+// Demo runs the real server with an embedded ClickHouse and the rows of its demo, and waits until it is ready.
+// It is for examples, which have no testing.T.
 func Demo() (address string, stop func(), err error) {
 	process, err := start(AnyPort, nil, "demo", "--keep")
 	if err != nil {
@@ -76,21 +77,21 @@ func Demo() (address string, stop func(), err error) {
 	return process.Address, process.Kill, nil
 }
 
-// AnyPort lets a server choose a free port, which it then says itself.
+// AnyPort is an address that lets the system choose a free port.
 const AnyPort = "127.0.0.1:0"
 
 // Process is a running program.
 type Process struct {
-	// Address of both doors.
+	// Address is where the program listens for gRPC and REST.
 	Address string
 	command *exec.Cmd
 	ended   chan struct{}
-	// log is what the program printed. Read it after the program has ended.
+	// log is what the program has printed. It may be read only after the program has ended.
 	log *strings.Builder
 }
 
-// Reserve is an address at which nothing listens, until the end of the test, unless the test itself starts a
-// server there. See [ReserveAddress].
+// Reserve returns an address at which nothing listens until the end of the test, unless the test itself starts
+// a server there. See [ReserveAddress].
 func Reserve(t testing.TB) string {
 	t.Helper()
 	address, release, err := ReserveAddress()
@@ -104,10 +105,10 @@ func Reserve(t testing.TB) string {
 // ReserveAddress keeps a free port of 127.0.0.1 until release is called: nobody else gets it, and connections
 // to it are refused. The holder may start a server there, end it, and start another.
 //
-// What keeps the port is a socket that is bound and does not listen. It has SO_REUSEADDR, as the sockets of
-// servers have, so that these may be bound beside it.
+// A socket that is bound but does not listen keeps the port. It has SO_REUSEADDR, as the sockets of servers
+// have, so a server can bind the same port.
 func ReserveAddress() (address string, release func(), err error) {
-	// As in net: no child process may inherit the socket.
+	// No child process may inherit the socket; package net locks in the same way.
 	syscall.ForkLock.RLock()
 	socket, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
 	if err == nil {
@@ -138,11 +139,11 @@ func ReserveAddress() (address string, release func(), err error) {
 	return fmt.Sprintf("127.0.0.1:%d", inet.Port), release, nil
 }
 
-// Start runs the program with these arguments and variables until the test ends. It listens on address, and
-// has begun to when Start returns; [Process.Ready] waits for more.
+// Start runs the program with these arguments and variables until the test ends. When Start returns, the
+// program listens at address. [Process.Ready] waits until it can answer questions.
 func Start(t testing.TB, address string, variables []string, arguments ...string) *Process {
 	t.Helper()
-	Program(t) // which says what to do if there is none
+	Program(t) // its error says what to do if there is no program
 	process, err := start(address, variables, arguments...)
 	if err != nil {
 		t.Fatal(err)
@@ -156,7 +157,7 @@ func Start(t testing.TB, address string, variables []string, arguments ...string
 	return process
 }
 
-// listens is the line in which `serve` and `demo` say where they listen.
+// listens matches the line in which `serve` and `demo` print their address.
 var listens = regexp.MustCompile(`listening.* address=(\S+)|^server +http://(\S+) serves`)
 
 func start(address string, variables []string, arguments ...string) (*Process, error) {
@@ -165,8 +166,8 @@ func start(address string, variables []string, arguments ...string) (*Process, e
 		return nil, err
 	}
 	command := exec.Command(path, append(arguments, "--listen", address)...)
-	// The embedded ClickHouse is looked for in .cache of the working directory, and `make` installs it in that
-	// of the repository, wherever the program itself is.
+	// The program looks for the embedded ClickHouse in .cache of its working directory, and `make` installs it
+	// in .cache of the repository.
 	if command.Dir, err = root(); err != nil {
 		return nil, err
 	}
@@ -195,7 +196,7 @@ func start(address string, variables []string, arguments ...string) (*Process, e
 	}
 }
 
-// follow reads what the program prints until it ends, and tells where it listens.
+// follow reads what the program prints until it ends, and sends the address when it is printed.
 func (p *Process) follow(output io.ReadCloser, listening chan<- string) {
 	defer close(p.ended)
 	lines := bufio.NewReader(output)
@@ -214,18 +215,18 @@ func (p *Process) follow(output io.ReadCloser, listening chan<- string) {
 	_ = p.command.Wait()
 }
 
-// Kill ends the program at once, as a crash would.
+// Kill ends the program at once, like a crash.
 func (p *Process) Kill() {
 	_ = p.command.Process.Kill()
 	<-p.ended
 }
 
-// Freeze stops the program where it is: it does not answer, and its connections stay.
+// Freeze stops the program without ending it: it does not answer, but its connections stay open.
 func (p *Process) Freeze() error {
 	return p.command.Process.Signal(syscall.SIGSTOP)
 }
 
-// Ready waits until the path answers with the status.
+// Ready waits until the path answers with this HTTP status.
 func (p *Process) Ready(t testing.TB, path string, status int) {
 	t.Helper()
 	if err := p.waitFor(path, status); err != nil {
@@ -234,7 +235,7 @@ func (p *Process) Ready(t testing.TB, path string, status int) {
 	}
 }
 
-// waitFor asks for the path until it answers with the status.
+// waitFor asks for the path until it answers with this HTTP status.
 func (p *Process) waitFor(path string, status int) error {
 	client := &http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	deadline := time.After(patience)

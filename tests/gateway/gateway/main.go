@@ -1,5 +1,5 @@
-// Gateway is the grpc-gateway door of the conformance matrix: a gateway generated from the contract, put
-// before the server, whose answers are compared with those of the server's own REST door and with the cases.
+// Gateway is the grpc-gateway door of the conformance matrix. It runs a gateway, generated from the contract, in
+// front of the server, and compares its answers with those of the server's REST door and with the cases.
 //
 // Environment: CONFORMANCE_TARGET is the server, CONFORMANCE_CASES the folder of the cases, and
 // CONFORMANCE_REPORT the file to write a line about each case into.
@@ -16,7 +16,7 @@ import (
 	"net/http"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
-	// A gateway prints only details whose types it knows; without these, every error would be an HTTP 500.
+	// A gateway can print only details whose types are linked in. Without these, every error would be HTTP 500.
 	_ "google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -29,7 +29,7 @@ import (
 
 const (
 	path = "/v1/stats/querier/tracing-completion-by-external-app-spans"
-	// maxAnswerBytes is what a server sends at most; gRPC alone would take 4 MiB.
+	// maxAnswerBytes is the largest answer that a server sends. The default of gRPC is 4 MiB.
 	maxAnswerBytes = 64 << 20
 )
 
@@ -46,11 +46,11 @@ func main() {
 	})
 }
 
-// serve runs the gateway before the server at target, on a free port.
+// serve runs the gateway in front of the server at target, on a free port.
 //
-// The gateway is stock: no option is set. Its marshaller, runtime.JSONPb, prints fields without a value
-// (EmitUnpopulated), as the documented answer has all keys; and it prints the JSON names of the contract, not
-// the names of its fields (UseProtoNames), which would be opt_status for OPT_STATUS and ids for _ids.
+// No option of the gateway is set. Its marshaller, runtime.JSONPb, prints fields without a value
+// (EmitUnpopulated is on), because the documented answer has all keys. It prints the JSON names of the contract
+// (UseProtoNames is off): OPT_STATUS and not opt_status, _ids and not ids.
 func serve(target string) (address string, stop func(), err error) {
 	conn, err := grpc.NewClient(target, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)))
@@ -102,7 +102,7 @@ func post(ctx context.Context, url string, body []byte) (*reply, error) {
 	return &reply{response.StatusCode, value}, nil
 }
 
-// check asks both doors the same, and compares each with the case, and one with the other.
+// check asks both doors the same question. It compares each answer with the case, and one with the other.
 func check(ctx context.Context, rest, gateway string, c *cases.Case) error {
 	ours, err := post(ctx, rest, c.Request)
 	if err != nil {
@@ -122,8 +122,8 @@ func check(ctx context.Context, rest, gateway string, c *cases.Case) error {
 	return checkAnswers(ours, theirs, c)
 }
 
-// stockStatus is the HTTP status of a stock gateway where the REST door has this one. Two are not the same:
-// gRPC knows one way to succeed, and one code for all that is too much.
+// stockStatus is the HTTP status of the gateway where the REST door has this one. Two differ, because gRPC has
+// only one code for success, and only one for everything that is too large or too much.
 func stockStatus(ours int) int {
 	switch ours {
 	case http.StatusPartialContent:
@@ -161,7 +161,7 @@ func checkErrors(ours, theirs *reply, want *cases.Error) error {
 	if status := runtime.HTTPStatusFromCode(want.Code); theirs.status != status {
 		return fmt.Errorf("gateway: HTTP %d, want %d; body %s", theirs.status, status, text(theirs.body))
 	}
-	// REST has both shapes at once: the documented envelope beside that of the gateway.
+	// A REST error has the keys of the documented answer and those of the gateway.
 	body, _ := ours.body.(map[string]any)
 	if body["OPT_STATUS"] != want.OptStatus || body["DESCRIPTION"] != body["message"] {
 		return fmt.Errorf("REST: the envelope is not that of %s: %s", want.OptStatus, text(body))
@@ -176,7 +176,7 @@ func checkErrors(ours, theirs *reply, want *cases.Error) error {
 		checkDetails(theirs.body, want))
 }
 
-// detailsOf are the details of an error body by the last part of their type.
+// detailsOf returns the details of an error body by their type.
 func detailsOf(body any) map[string]map[string]any {
 	found := map[string]map[string]any{}
 	object, _ := body.(map[string]any)
@@ -195,7 +195,7 @@ const (
 	badRequest = "type.googleapis.com/google.rpc.BadRequest"
 )
 
-// withoutRequestID takes the id of the request out of an error body: it is another for each call.
+// withoutRequestID removes the id of the request from an error body, because each call has another one.
 func withoutRequestID(body any) error {
 	metadata, _ := detailsOf(body)[errorInfo]["metadata"].(map[string]any)
 	if id, _ := metadata["request_id"].(string); id == "" {
@@ -205,7 +205,7 @@ func withoutRequestID(body any) error {
 	return nil
 }
 
-// checkDetails compares an error body with what the case wants of it.
+// checkDetails compares an error body with the error of the case.
 func checkDetails(body any, want *cases.Error) error {
 	object, _ := body.(map[string]any)
 	details := detailsOf(body)
@@ -227,7 +227,7 @@ func checkDetails(body any, want *cases.Error) error {
 	}))
 }
 
-// violations are those of a BadRequest, of each what the contract promises.
+// violations returns the violations of a BadRequest, each with the keys that the contract promises.
 func violations(detail map[string]any) []any {
 	listed, _ := detail["fieldViolations"].([]any)
 	var found []any

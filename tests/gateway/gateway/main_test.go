@@ -29,7 +29,7 @@ func (u *upstream) CompleteTrace(context.Context, *v1.CompleteTraceRequest) (*v1
 	return u.answer, u.err
 }
 
-// behindGateway is the URL of a gateway before the upstream.
+// behindGateway starts the upstream and a gateway in front of it, and returns the URL of the gateway.
 func behindGateway(t *testing.T, u *upstream) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -48,7 +48,7 @@ func behindGateway(t *testing.T, u *upstream) string {
 	return "http://" + address + path
 }
 
-// rest is the URL of a REST door that says this.
+// rest starts a REST door that gives this answer, and returns its URL.
 func rest(t *testing.T, status int, body string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

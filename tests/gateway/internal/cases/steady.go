@@ -2,9 +2,9 @@ package cases
 
 import "encoding/json"
 
-// Steady is an answer, its 64-bit integers unquoted, without what differs from call to call: the time that
-// each question to the flow log took, and the rows that ClickHouse read for it. Both become 0, as in the
-// case files; what is no number stays, and is found. The value is changed in place.
+// Steady removes what differs from call to call: the time of each question to the flow log, and the number of
+// rows that ClickHouse read for it. Both become 0, as in the case files. A value that is not a number stays, so
+// that the comparison finds it. 64-bit integers must be unquoted. The answer is changed in place.
 func Steady(answer any) any {
 	rounds, _ := inside(answer, "DATA", "explanation", "search").([]any)
 	for _, round := range rounds {
@@ -18,7 +18,7 @@ func Steady(answer any) any {
 	return answer
 }
 
-// inside is the value below these keys, nil where there is none.
+// inside returns the value below these keys, or nil.
 func inside(value any, keys ...string) any {
 	for _, key := range keys {
 		object, _ := value.(map[string]any)

@@ -36,7 +36,7 @@ import org.junit.jupiter.api.Test;
 
 class BatchTest extends InProcess {
 
-  /** Hands each question to the consumer, and ends with the client. */
+  /** The service passes each question to the consumer, and ends the stream when the client does. */
   private void answers(
       Supplier<BiConsumer<BatchCompleteTraceRequest, StreamObserver<BatchCompleteTraceResponse>>>
           perStream) {
@@ -147,7 +147,7 @@ class BatchTest extends InProcess {
 
   @Test
   void aServerThatDoesNotAnswerGetsNoMoreThanItsShare() {
-    // The server answers only when it holds all that the client may have asked.
+    // The server answers only when it has as many questions as the client may have unanswered.
     answers(() -> {
       List<BatchCompleteTraceRequest> held = new ArrayList<>();
       return (question, answers) -> {
@@ -335,7 +335,7 @@ class BatchTest extends InProcess {
       Wait.pause(300);
       answers.onNext(good(question));
     });
-    // Longer in all than the two timeouts that the batch waits for each answer.
+    // All answers together take longer than the two timeouts that the batch waits for one answer.
     client(options -> options.timeout(Duration.ofSeconds(1)));
     client.completeBatch(Collections.nCopies(8, QUESTION)).forEach(Answer::get);
   }

@@ -27,9 +27,8 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.condition.EnabledIfEnvironmentVariable;
 
 /**
- * Asks the cases of {@code tests/conformance} at a server that someone else has started, in every
- * way that the client has, and says in a file how each went. {@code tests/conformance/README.md} is
- * the agreement.
+ * Asks a running server all cases of {@code tests/conformance}, with each kind of call, and writes
+ * a report into a file. {@code tests/conformance/README.md} describes its form.
  */
 @EnabledIfEnvironmentVariable(named = "CONFORMANCE_TARGET", matches = ".+")
 class ConformanceTest {
@@ -78,7 +77,7 @@ class ConformanceTest {
         List.of(), report.stream().filter(line -> !line.startsWith("ok ")).toList());
   }
 
-  /** What differs from the case, in the first way in which anything does. */
+  /** The difference from the case, for the first kind of call that has one; else empty. */
   private static String difference(TraceCompletionClient client, Path file) {
     try {
       JsonObject example = JsonParser.parseString(Files.readString(file)).getAsJsonObject();
@@ -110,7 +109,7 @@ class ConformanceTest {
     }
   }
 
-  /** Fails at a key that the contract does not have. */
+  /** Parses JSON, and fails if it has a key that is not in the contract. */
   private static <B extends Message.Builder> B parse(String json, B builder)
       throws InvalidProtocolBufferException {
     JsonFormat.parser().merge(json, builder);
@@ -129,7 +128,7 @@ class ConformanceTest {
     }
   }
 
-  /** Times, and what the flow log read, differ each time. */
+  /** Removes the times and the numbers of rows read, which differ each time. */
   private static CompleteTraceResponse withoutMeasures(CompleteTraceResponse answer) {
     CompleteTraceResponse.Builder builder = answer.toBuilder();
     if (answer.getData().hasExplanation()) {

@@ -22,7 +22,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BiConsumer;
 import java.util.function.Function;
 
-/** A service that does as a test says, and remembers what came. */
+/** A service whose answers a test chooses. It remembers the calls. */
 final class FakeService extends TraceCompletionServiceGrpc.TraceCompletionServiceImplBase
     implements ServerInterceptor {
   final AtomicInteger calls = new AtomicInteger();
@@ -30,7 +30,7 @@ final class FakeService extends TraceCompletionServiceGrpc.TraceCompletionServic
   final List<Metadata> headers = new CopyOnWriteArrayList<>();
   volatile Deadline deadline;
 
-  /** Gets the number of the call, from 1, and where its answer goes. */
+  /** Answers a call. It gets the number of the call, from 1, and the observer for the answer. */
   volatile BiConsumer<Integer, StreamObserver<CompleteTraceResponse>> unary = (call, answer) -> {
     answer.onNext(Questions.ANSWER);
     answer.onCompleted();

@@ -11,7 +11,7 @@ import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 
-/** A fake service in this process, and clients of it. */
+/** Tests with a fake service in this process, and a client of it. */
 abstract class InProcess {
   final FakeService service = new FakeService();
   final HealthStatusManager health = new HealthStatusManager();

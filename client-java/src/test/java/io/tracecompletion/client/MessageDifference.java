@@ -7,7 +7,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 
-/** Where two messages differ, in words. */
+/** Says where two messages differ. */
 final class MessageDifference {
   private MessageDifference() {}
 
@@ -20,8 +20,9 @@ final class MessageDifference {
       return "";
     }
     String difference = at("", expected, actual);
-    // The comparison of whole messages is the one that counts: it knows fields that this build does
-    // not.
+    // The comparison of whole messages decides, because it also compares fields that this client
+    // does
+    // not know.
     return difference.isEmpty()
         ? "the messages differ in fields unknown to the contract"
         : difference;

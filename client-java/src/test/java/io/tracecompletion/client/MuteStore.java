@@ -9,7 +9,7 @@ import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Takes the place of ClickHouse and answers nothing, so that a server keeps its calls until it is
+ * A ClickHouse that never answers, so that the calls of a server do not end before the server is
  * killed.
  */
 final class MuteStore implements AutoCloseable {
@@ -23,7 +23,7 @@ final class MuteStore implements AutoCloseable {
       throw new UncheckedIOException(e);
     }
     http.createContext("/", exchange -> {
-      // The server's own looks at whether the store answers are no sign of a call.
+      // Health checks of the server do not count, because no call causes them.
       if (!exchange.getRequestURI().getQuery().contains("query_id=ping-")) {
         questions.release();
       }

@@ -20,7 +20,7 @@ import io.tracecompletion.v1.SpanKind;
 import io.tracecompletion.v1.StreamCompleteTraceResponse;
 import java.util.List;
 
-/** What tests ask and answer. */
+/** Questions and answers for tests. */
 final class Questions {
   static final CompleteTraceRequest QUESTION = CompleteTraceRequest.newBuilder()
       .addAppSpans(AppSpan.newBuilder()
@@ -63,7 +63,7 @@ final class Questions {
         .build();
   }
 
-  /** A server that has shed a call. */
+  /** The error of a busy server. */
   static StatusRuntimeException busy(long retryMillis) {
     long nanos = retryMillis % 1000 * 1_000_000;
     Duration delay = Duration.newBuilder()

@@ -9,7 +9,7 @@ import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 
-/** The Java of both READMEs is that of the examples, which {@link RealServerTest} runs. */
+/** The Java snippets in both READMEs are the examples, which {@link RealServerTest} runs. */
 class ReadmeTest {
   private static final Pattern SNIPPET = Pattern.compile("(?s)```java\n(.*?)```");
   private static final Pattern BODY =

@@ -61,7 +61,7 @@ class RealServerTest {
 
   @AfterAll
   static void end() {
-    // It may not have begun.
+    // The start may have failed.
     if (store != null) {
       store.close();
     }
@@ -167,7 +167,8 @@ class RealServerTest {
     PrintStream out = System.out;
     try (ServerProcess server = server()) {
       System.setOut(new PrintStream(printed, true, StandardCharsets.UTF_8));
-      // It is in no package, so that it runs as one file, and only reflection reaches it from here.
+      // The example has no package, so that it can be run as one file. Only reflection can reach it
+      // here.
       Class.forName("CompleteTrace").getMethod("main", String[].class).invoke(null, (Object)
           new String[] {server.address});
     } finally {
@@ -194,14 +195,15 @@ class RealServerTest {
           .filter(span -> span.getTapSide().endsWith("app"))
           .map(Span::getSpanId)
           .collect(Collectors.toSet());
-      // The last of the five is below the first of another service.
+      // The last of the five spans is below the first one of another service, so it is not
+      // selected.
       assertEquals(
           spans.subList(0, 4).stream().map(SpanData::getSpanId).collect(Collectors.toSet()), ids);
       assertTrue(answer.getData().getTracingCount() > 4);
     }
   }
 
-  /** The span as the SDK of its service would have exported it. */
+  /** Makes the span that the SDK of its service would have exported. */
   private static SpanData exported(AppSpan span) {
     return TestSpanData.builder()
         .setName(span.getName())
@@ -289,7 +291,7 @@ class RealServerTest {
       CompletableFuture<?> call = way.ask(client);
       mute.awaitQuestion();
       server.kill();
-      // Sooner than the deadline.
+      // This is earlier than the deadline.
       CompletionException error = assertThrows(
           CompletionException.class, () -> call.orTimeout(20, TimeUnit.SECONDS).join());
       assertInstanceOf(UnavailableException.class, error.getCause());
@@ -304,7 +306,7 @@ class RealServerTest {
         ServerProcess server =
             ServerProcess.serveAt(port.number(), "--clickhouse-url", mute.url());
         TraceCompletionClient client = client(server)) {
-      // Connected before the time of the calls begins.
+      // This connects the client before the timeout of the calls begins.
       client.isHealthy();
       TraceCompletionClient hasty = client.withTimeout(deadline);
       List<CompletableFuture<?>> calls = Stream.of(Way.values())
@@ -351,7 +353,9 @@ class RealServerTest {
     Wait.until(() -> threads(before).isEmpty(), () -> threads(before).toString());
   }
 
-  /** Those that came since, but for what the JDK starts once for all of a process. */
+  /**
+   * Names of the threads that are new, except those that the JDK starts once for the whole process.
+   */
   private static List<String> threads(Set<Thread> before) {
     return Thread.getAllStackTraces().keySet().stream()
         .filter(thread -> !before.contains(thread))

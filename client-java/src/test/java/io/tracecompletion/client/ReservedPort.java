@@ -11,8 +11,8 @@ import java.net.Socket;
  * else, and connections to it are refused. The test may start a server there, end it, and start
  * another.
  *
- * <p>What keeps the port is a socket that is bound and does not listen. It may share its address,
- * as the sockets of servers may, so that these can be bound beside it.
+ * <p>A socket that is bound but does not listen keeps the port. It has SO_REUSEADDR, as the sockets
+ * of servers have, so a server can bind the same port.
  */
 final class ReservedPort implements AutoCloseable {
   private final Socket socket = new Socket();

@@ -131,8 +131,8 @@ class RetryTest extends InProcess {
       }
     };
     assertEquals(ANSWER, client.complete(QUESTION));
-    // What travels is the time left. A second deadline of its own would be as much later as the
-    // pause is long.
+    // Each try sends the time that is left. If the second try had a deadline of its own, that would
+    // be later by the length of the pause.
     Deadline first = deadlines.get(0).offset(900, TimeUnit.MILLISECONDS);
     assertTrue(deadlines.get(1).isBefore(first), deadlines::toString);
   }
@@ -144,7 +144,8 @@ class RetryTest extends InProcess {
     awaitPause();
     future.cancel(true);
     assertTrue(future.isCancelled());
-    // What comes after the pause, if anything still does, comes now, and before the next call.
+    // This ends the pause now. If the call were still tried again, that would come before the next
+    // call.
     client.pauses.close();
     assertEquals(ANSWER, client.complete(QUESTION));
     assertEquals(2, service.calls.get());

@@ -12,9 +12,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** The real program, as a process of its own. */
+/** Runs the real program in a process of its own. */
 final class ServerProcess implements AutoCloseable {
-  /** Names the program under test; by default that of the repository's debug build. */
+  /** Names the program to test against. Without it, the debug build of the repository is used. */
   private static final String VARIABLE = "TRACE_COMPLETION_PROGRAM";
 
   private static final Path REPOSITORY = Path.of("..").toAbsolutePath().normalize();
@@ -26,12 +26,12 @@ final class ServerProcess implements AutoCloseable {
   private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
 
   static {
-    // A test that is cut off does not get to close its servers.
+    // If the tests are interrupted, they cannot close their servers.
     Runtime.getRuntime()
         .addShutdownHook(new Thread(() -> RUNNING.forEach(Process::destroyForcibly)));
   }
 
-  /** Where it can be asked, as it says itself: host and port of a server, the URL of a store. */
+  /** The address that the program printed: host and port of a server, or the URL of a store. */
   final String address;
 
   private final Process process;
@@ -44,7 +44,7 @@ final class ServerProcess implements AutoCloseable {
     try {
       log = Files.createTempFile(
           Files.createDirectories(Path.of("target", "servers")), arguments.get(0), ".log");
-      // The embedded ClickHouse is looked for in .cache of the working directory.
+      // The program looks for the embedded ClickHouse in .cache of its working directory.
       process = new ProcessBuilder(command)
           .directory(REPOSITORY.toFile())
           .redirectErrorStream(true)
@@ -57,7 +57,7 @@ final class ServerProcess implements AutoCloseable {
     address = await(started);
   }
 
-  /** A server with these options, at a port of its own choice. */
+  /** A server with these options, at a free port. */
   static ServerProcess serve(String... options) {
     return serveAt(0, options);
   }
@@ -78,7 +78,7 @@ final class ServerProcess implements AutoCloseable {
     }
   }
 
-  /** What the program says to these arguments. */
+  /** What the program prints with these arguments. */
   static String output(String... arguments) {
     try (ServerProcess process =
         new ServerProcess(List.of(arguments), Pattern.compile("(?s)(.*)"))) {
@@ -87,7 +87,7 @@ final class ServerProcess implements AutoCloseable {
     }
   }
 
-  /** Without the program there is nothing to test against: that is a failure. */
+  /** The path of the program. If it is not there, the test fails. */
   private static Path program() {
     String variable = System.getenv(VARIABLE);
     Path program = variable == null || variable.isEmpty()
@@ -125,7 +125,7 @@ final class ServerProcess implements AutoCloseable {
     }
   }
 
-  /** Ends the program at once, as a crash would. */
+  /** Ends the program at once, like a crash. */
   void kill() {
     process.destroyForcibly();
     gone(PATIENCE_SECONDS);

@@ -121,7 +121,9 @@ class StreamTest extends InProcess {
     }
   }
 
-  /** Sends a megabyte at a time as long as the client takes it, and counts. */
+  /**
+   * The service sends pieces of one megabyte as long as the client accepts them, and counts them.
+   */
   private AtomicInteger floods() {
     AtomicInteger sent = new AtomicInteger();
     Span large = Span.newBuilder().setEndpoint("x".repeat(1 << 20)).build();
@@ -142,7 +144,7 @@ class StreamTest extends InProcess {
   @Test
   void aSlowListenerSlowsTheServerDown() throws InterruptedException {
     AtomicInteger sent = floods();
-    // Each piece is handed to the test, which then lets the listener return.
+    // The listener passes each piece to the test, and returns only when the test lets it.
     SynchronousQueue<SpanChunk> pieces = new SynchronousQueue<>();
     Semaphore go = new Semaphore(0);
     CompletableFuture<CompletionSummary> future = client.completeStream(QUESTION, chunk -> {

@@ -3,7 +3,7 @@ package io.tracecompletion.client;
 import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
-/** Waiting for what another thread does. */
+/** Waits for something that another thread does. */
 final class Wait {
   private Wait() {}
 

@@ -43,7 +43,7 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** What only shows on a real connection. */
+/** Tests what can be seen only on a real connection. */
 class WireTest {
   private static Certificates ours;
   private static Certificates theirs;
@@ -278,7 +278,7 @@ class WireTest {
     assertEquals(Map.of("time", 30L, "timeout", 10L, "without calls", false), channel.keepAlive);
   }
 
-  /** Remembers how connections are to be kept alive: to see it done would take half a minute. */
+  /** Records the keepalive settings. Waiting for a real ping would take half a minute. */
   private static final class Recorder extends ForwardingChannelBuilder2<Recorder> {
     final Map<String, Object> keepAlive = new HashMap<>();
     private final ManagedChannelBuilder<?> delegate = InProcessChannelBuilder.forName("nobody");

@@ -110,13 +110,13 @@ class NeighbourhoodTest {
   }
 
   /**
-   * All that four spans of two services can be to each other, against the definition in other
-   * words.
+   * Tries every trace of four spans of two services, and compares with another definition of the
+   * selection.
    */
   @Test
   void everyShapeOfFourSpans() {
     int count = 4;
-    // A parent is one of the spans, itself included, or missing, or there is none.
+    // The parent is any of the spans, also the span itself, or a missing one, or there is none.
     int shapes = (int) Math.pow(count + 2, count);
     for (int shape = 0; shape < shapes; shape++) {
       for (int services = 0; services < 1 << count; services++) {
@@ -147,10 +147,7 @@ class NeighbourhoodTest {
     }
   }
 
-  /**
-   * Whether the way up from one span to another leads through spans of the center's service only,
-   * its ends aside.
-   */
+  /** Whether all spans between one span and another above it are of the center's service. */
   private static boolean reaches(int from, int to, int center, int[] parents, int services) {
     int at = from;
     for (int steps = 0; steps <= parents.length; steps++) {

@@ -10,7 +10,7 @@ import io.opentelemetry.sdk.testing.trace.TestSpanData;
 import io.opentelemetry.sdk.trace.data.SpanData;
 import io.opentelemetry.sdk.trace.data.StatusData;
 
-/** Spans as an SDK gives them. */
+/** Makes spans like those of an SDK. */
 final class Spans {
   private Spans() {}
 
