@@ -152,13 +152,10 @@ fn a_taken_port() {
         &["serve", "--embedded", "--listen", &address],
         &["demo", "--listen", &address],
         &["clickhouse", "--data-dir", folder, "--http-port", &port],
-        &["clickhouse", "--data-dir", folder, "--tcp-port", &port],
     ] {
         let line = format!("cannot listen on {address}: Address already in use");
         check(&run(command), 2, &line);
     }
-    let twice = ["clickhouse", "--data-dir", folder, "--http-port", "20418", "--tcp-port", "20418"];
-    check(&run(&twice), 2, "HTTP and the native protocol cannot both be on port 20418");
     assert!(!Path::new(folder).exists());
 }
 
