@@ -34,7 +34,6 @@ fn main() {
 async fn measure(clickhouse: &EmbeddedClickHouse, background: u64) {
     let settings = clickhouse.store_settings();
     let writer = FlowWriter::new(&settings).unwrap();
-    writer.create_schema().await.unwrap();
     let world = World::new();
     writer.write(&world.rows).await.unwrap();
     for chunk in 0..background.div_ceil(100_000) {

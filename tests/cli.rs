@@ -163,13 +163,10 @@ fn a_taken_port() {
         &["serve", "--embedded", "--listen", &address],
         &["demo", "--listen", &address],
         &["clickhouse", "--data-dir", folder, "--http-port", &port],
-        &["clickhouse", "--data-dir", folder, "--tcp-port", &port],
     ] {
         let line = format!("cannot listen on {address}: Address already in use");
         check(&run(command), 2, &line);
     }
-    let twice = ["clickhouse", "--data-dir", folder, "--http-port", &port, "--tcp-port", &port];
-    check(&run(&twice), 2, &format!("HTTP and the native protocol cannot both be on port {port}"));
     assert!(!Path::new(folder).exists());
 }
 

@@ -125,7 +125,7 @@ struct Running {
 
 async fn start(change: impl FnOnce(&mut Config)) -> Running {
     let reader = User {
-        name: "trace_completion".to_owned(),
+        name: "documented".to_owned(),
         password: "secret".to_owned(),
         readonly: true,
         grants: GRANTS.map(str::to_owned).to_vec(),
@@ -133,7 +133,6 @@ async fn start(change: impl FnOnce(&mut Config)) -> Running {
     let options = Options { executable: PathBuf::from(PROGRAM), users: vec![reader], ..Options::default() };
     let clickhouse =
         tokio::task::spawn_blocking(|| EmbeddedClickHouse::start(options)).await.unwrap().unwrap();
-    clickhouse.create_schema().await.unwrap();
     let store = clickhouse.store_settings();
     let world = World::new();
     FlowWriter::new(&store).unwrap().write(&world.rows).await.unwrap();
@@ -348,7 +347,7 @@ async fn a_reader_with_the_rights_of_the_readme_is_enough() {
     }
     let all = start(|_| ()).await;
     let little = start(|config| {
-        config.store.user = "trace_completion".to_owned();
+        config.store.user = "documented".to_owned();
         config.store.password = "secret".to_owned().into();
     })
     .await;
@@ -439,13 +438,22 @@ fn clickhouse_is_ready_with_tables() {
         .spawn()
         .map(Ended)
         .unwrap();
-    let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
-    let line = lines.next().unwrap().unwrap();
-    let address = line.strip_prefix("ready http://").unwrap();
+    let lines = BufReader::new(server.0.stdout.take().unwrap()).lines();
+    let [reader, _, ready] = &lines.take(3).map(Result::unwrap).collect::<Vec<_>>()[..] else { panic!() };
+    let address = ready.strip_prefix("ready http://").unwrap();
+    let access = fs::read_to_string(reader.strip_prefix("reader ").unwrap()).unwrap();
+    let access: toml::Table = access.parse().unwrap();
+    let [user, password] = ["user", "password"].map(|key| access["store"][key].as_str().unwrap());
     let mut stream = TcpStream::connect(address).unwrap();
     let sql =
         "SELECT count() FROM flow_log.l7_flow_log WHERE dictGet('flow_tag.device_map', 'name', (1, 1)) = ''";
-    write!(stream, "POST / HTTP/1.0\r\nContent-Length: {}\r\n\r\n{sql}", sql.len()).unwrap();
+    write!(
+        stream,
+        "POST / HTTP/1.0\r\nHost: localhost\r\nX-ClickHouse-User: {user}\r\nX-ClickHouse-Key: {password}\r\n\
+         Content-Length: {}\r\n\r\n{sql}",
+        sql.len()
+    )
+    .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.0 200") && answer.ends_with("\r\n\r\n0\n"), "{answer}");

@@ -12,7 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use trace_completion::embedded::{EmbeddedClickHouse, EmbeddedError, Options, library};
+use trace_completion::{
+    config::StoreSettings,
+    embedded::{EmbeddedClickHouse, EmbeddedError, Options, library},
+};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_trace-completion");
 
@@ -23,13 +26,28 @@ fn options() -> Options {
     Options { executable: PathBuf::from(PROGRAM), ..Options::default() }
 }
 
-fn query(server: &EmbeddedClickHouse, sql: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", server.http_port())).unwrap();
-    let request = format!("POST / HTTP/1.0\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{sql}", sql.len());
+/// What the server answers to a request as it is written here; `$` in it is the account of these settings.
+fn ask(settings: &StoreSettings, head: &str, sql: &str) -> (u16, String) {
+    let address = settings.url.strip_prefix("http://").unwrap();
+    let account = format!(
+        "X-ClickHouse-User: {}\r\nX-ClickHouse-Key: {}\r\n",
+        settings.user,
+        settings.password.expose()
+    );
+    let head = head.replace('$', &account);
+    let mut stream = TcpStream::connect(address).unwrap();
+    let request = format!("{head}Connection: close\r\nContent-Length: {}\r\n\r\n{sql}", sql.len());
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, answer.split_once("\r\n\r\n").unwrap().1.to_owned())
+}
+
+/// What the server answers to a query of an account.
+fn query(settings: &StoreSettings, sql: &str) -> String {
+    ask(settings, "POST / HTTP/1.0\r\nHost: localhost\r\n$", sql).1
 }
 
 fn eventually(what: &str, condition: impl Fn() -> bool) {
@@ -74,8 +92,8 @@ fn child_of(parent: u32) -> String {
 #[test]
 fn starts_answers_and_ends_without_a_trace() {
     let server = EmbeddedClickHouse::start(options()).unwrap();
-    assert!(query(&server, "SELECT version()").contains("26.7."), "the version that the script pins");
-    assert!(TcpStream::connect(("127.0.0.1", server.tcp_port())).is_ok());
+    let version = query(&server.reader_settings(), "SELECT version()");
+    assert!(version.contains("26.7."), "the version that the script pins: {version}");
     let (process_id, dir) = (server.process_id(), server.data_dir().to_owned());
     assert!(is_running(process_id));
     let begin = Instant::now();
@@ -98,7 +116,7 @@ fn a_crash_says_its_signal() {
 fn an_open_connection_does_not_hold_it_up() {
     let server = EmbeddedClickHouse::start(options()).unwrap();
     let mut held = TcpStream::connect(("127.0.0.1", server.http_port())).unwrap();
-    held.write_all(b"GET /ping HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    held.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     assert_ne!(held.read(&mut [0; 64]).unwrap(), 0);
     let begin = Instant::now();
     drop(server);
@@ -110,8 +128,7 @@ fn data_survives_a_restart_and_a_directory_has_one_server() {
     let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("embedded-{}", std::process::id()));
     let options = Options { data_dir: Some(dir.clone()), ..options() };
     let server = EmbeddedClickHouse::start(options.clone()).unwrap();
-    query(&server, "CREATE TABLE kept (x UInt8) ENGINE = MergeTree ORDER BY x");
-    query(&server, "INSERT INTO kept VALUES (42)");
+    query(&server.store_settings(), "INSERT INTO flow_log.l7_flow_log_local (time, _id) VALUES (1, 42)");
 
     match EmbeddedClickHouse::start(options.clone()) {
         Err(EmbeddedError::DirectoryInUse(path)) => assert_eq!(path, dir.canonicalize().unwrap()),
@@ -120,7 +137,7 @@ fn data_survives_a_restart_and_a_directory_has_one_server() {
 
     server.stop();
     let server = EmbeddedClickHouse::start(options).unwrap();
-    assert_eq!(query(&server, "SELECT x FROM kept"), "42\n");
+    assert_eq!(query(&server.reader_settings(), "SELECT _id FROM flow_log.l7_flow_log"), "42\n");
     server.stop();
     fs::remove_dir_all(dir).unwrap();
 }

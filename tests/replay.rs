@@ -112,13 +112,21 @@ static CLICKHOUSE: LazyLock<EmbeddedClickHouse> = LazyLock::new(|| {
     let options = Options { executable: PathBuf::from(PROGRAM), ..Options::default() };
     let server = EmbeddedClickHouse::start(options).unwrap_or_else(|error| panic!("{error}"));
     let work = async {
-        server.create_schema().await.unwrap();
         let writer = FlowWriter::new(&server.store_settings()).unwrap();
         writer.write(&World::new().rows).await.unwrap();
     };
     tokio::runtime::Runtime::new().unwrap().block_on(work);
     server
 });
+
+/// The configuration file with which a command reads that flow log.
+fn reader() -> &'static str {
+    static FILE: LazyLock<PathBuf> = LazyLock::new(|| {
+        let [reader, _] = CLICKHOUSE.write_access_files().unwrap();
+        reader
+    });
+    FILE.to_str().unwrap()
+}
 
 /// The demo's question, as the REST door takes it.
 fn request() -> Vec<u8> {
@@ -128,8 +136,7 @@ fn request() -> Vec<u8> {
 /// Records the demo's trace from a real ClickHouse. Returns what was printed.
 fn record(into: &Scratch, flags: &[&str]) -> String {
     let request = Scratch::with(request());
-    let url = CLICKHOUSE.http_url();
-    let arguments = ["complete", "--file", request.path(), "--clickhouse-url", &url, "--format", "json"];
+    let arguments = ["complete", "--file", request.path(), "--config", reader(), "--format", "json"];
     printed(&[&arguments[..], &["--record", into.path()], flags].concat())
 }
 
@@ -168,8 +175,7 @@ fn without_a_file_the_answer_is_the_same() {
     let case = Scratch::new();
     let recorded = record(&case, &[]);
     let request = Scratch::with(request());
-    let url = CLICKHOUSE.http_url();
-    let flags = ["--clickhouse-url", &url, "--format", "json"];
+    let flags = ["--config", reader(), "--format", "json"];
     assert_eq!(printed(&[&["complete", "--file", request.path()], &flags[..]].concat()), recorded);
 }
 
@@ -327,8 +333,7 @@ fn a_recording_that_cannot_be_is_refused() {
     let both = of(&["--server", "http://127.0.0.1:1", "--clickhouse-url", "http://127.0.0.1:1"]);
     assert!(both.contains("cannot be used with"), "{both}");
     assert!(of(&["--redact"]).contains("--record"));
-    let url = CLICKHOUSE.http_url();
-    let said_now = of(&["--clickhouse-url", &url, "--record", case.path(), "--max-case-bytes", "2000"]);
+    let said_now = of(&["--config", reader(), "--record", case.path(), "--max-case-bytes", "2000"]);
     assert!(said_now.contains("more than 2000 bytes (--max-case-bytes)"), "{said_now}");
     assert!(!case.0.exists());
     // Nobody listens at this port. The socket reserves it as long as it is held.

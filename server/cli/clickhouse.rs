@@ -3,7 +3,7 @@
 use std::{env, os::unix::process::parent_id, path::PathBuf, time::Duration};
 
 use clap::Args;
-use tracing::error;
+use tracing::{error, warn};
 
 use super::{
     failure::Failure,
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Log,
-    embedded::{EmbeddedClickHouse, Ended, Options},
+    embedded::{Confined, EmbeddedClickHouse, Ended, Options},
     telemetry,
 };
 
@@ -21,26 +21,26 @@ const PARENT_POLL: Duration = Duration::from_millis(200);
 /// The flags of `clickhouse`.
 #[derive(Args, Debug)]
 pub(super) struct ClickHouse {
-    /// Directory of the data; made if it is not there.
+    /// Directory of the data; made if it is not there, for its owner only. Who may read, and who may write, is told
+    /// by two files that can be the --config of other commands: the lines "reader" and "writer" name them.
     #[arg(long)]
     data_dir: PathBuf,
     /// Port of HTTP on 127.0.0.1; a free one if not given.
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     http_port: Option<u16>,
-    /// Port of the native protocol on 127.0.0.1; a free one if not given.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    tcp_port: Option<u16>,
 }
 
 impl ClickHouse {
     pub(super) fn run(self) -> Result<(), Failure> {
         let parent = parent_id();
         telemetry::init(&Log { level: "warn".to_owned(), ..Log::default() }).map_err(Failure::usage)?;
-        let Self { data_dir, http_port, tcp_port } = self;
-        let mut server = start(Some(data_dir), http_port, tcp_port)?;
+        let Self { data_dir, http_port } = self;
+        let mut server = start(Some(data_dir), http_port)?;
+        let [reader, writer] = server.write_access_files().map_err(Failure::work)?;
         let end = block_on(Threads::One, async {
-            server.create_schema().await.map_err(Failure::work)?;
-            print(&format!("ready {}\n", server.http_url()))?;
+            // Other commands take these files as their --config. The last line is for whoever waits.
+            let (reader, writer) = (reader.display(), writer.display());
+            print(&format!("reader {reader}\nwriter {writer}\nready {}\n", server.http_url()))?;
             tokio::select! {
                 end = signal() => end.map_err(Failure::work),
                 () = orphaned(parent) => Ok(()),
@@ -56,11 +56,17 @@ impl ClickHouse {
 pub(super) fn start(
     data_dir: Option<PathBuf>,
     http_port: Option<u16>,
-    tcp_port: Option<u16>,
 ) -> Result<EmbeddedClickHouse, Failure> {
     let executable = env::current_exe().map_err(Failure::work)?;
-    let options = Options { executable, data_dir, http_port, tcp_port, ..Options::default() };
-    EmbeddedClickHouse::start(options).map_err(Failure::usage)
+    let options = Options { executable, data_dir, http_port, ..Options::default() };
+    let server = EmbeddedClickHouse::start(options).map_err(Failure::usage)?;
+    if server.confined() == Confined::Not {
+        warn!(
+            "this kernel cannot keep the embedded clickhouse in its directory (Landlock, Linux 5.19): whoever \
+             learns a password of it can read files of this user"
+        );
+    }
+    Ok(server)
 }
 
 /// Waits until the embedded ClickHouse ends although nobody asked it to. That is an error: nothing works without it,

@@ -72,7 +72,7 @@ impl Demo {
         let begin = Instant::now();
         // Lives until the end of this function: dropping it ends the child, and the store must have closed its
         // connections before that.
-        let mut clickhouse = clickhouse::start(self.data_dir.clone(), None, None)?;
+        let mut clickhouse = clickhouse::start(self.data_dir.clone(), None)?;
         let (url, directory) = (clickhouse.http_url(), clickhouse.data_dir().display());
         print(&format!("clickhouse  {url} runs after {}, data in {directory}\n", ms(begin.elapsed())))?;
         block_on(Threads::Many, self.show(&world, &body, listener, &mut clickhouse))
@@ -85,11 +85,9 @@ impl Demo {
         listener: TcpListener,
         clickhouse: &mut EmbeddedClickHouse,
     ) -> Result<(), Failure> {
-        let settings = clickhouse.store_settings();
-        clickhouse.create_schema().await.map_err(Failure::work)?;
-        print(&fill(world, &settings).await?)?;
+        print(&fill(world, &clickhouse.store_settings()).await?)?;
 
-        let server = Server::start(listener, &settings).await?;
+        let server = Server::start(listener, &clickhouse.reader_settings()).await?;
         let url = format!("http://{}", server.address);
         print(&format!("server      {url} serves gRPC and REST\n"))?;
         let shown = self.complete(world, body, &url).await;

@@ -80,11 +80,10 @@ impl Serve {
         if !self.embedded {
             return Ok(None);
         }
-        let server = clickhouse::start(self.data_dir.clone(), None, None)?;
+        let server = clickhouse::start(self.data_dir.clone(), None)?;
         // The embedded server decides where it is. How it is asked (timeouts, limits) stays as configured.
-        let StoreSettings { url, database, user, password, compression, .. } = server.store_settings();
+        let StoreSettings { url, database, user, password, compression, .. } = server.reader_settings();
         config.store = StoreSettings { url, database, user, password, compression, ..config.store.clone() };
-        block_on(Threads::One, async { server.create_schema().await.map_err(Failure::work) })?;
         info!(url = config.store.url, data_dir = %server.data_dir().display(), "embedded clickhouse runs");
         Ok(Some(server))
     }

@@ -7,8 +7,12 @@ use std::{
     process::ExitStatus,
 };
 
-/// The logs of a run: what the child printed, and what the engine logged.
-const LOGS: [&str; 2] = ["child.log", "server.log"];
+use super::child::CONFINED;
+
+/// What the child printed.
+pub(super) const CHILD_LOG: &str = "child.log";
+/// What the engine logged.
+pub(super) const SERVER_LOG: &str = "server.log";
 
 /// The end of a child that nobody had asked to end.
 #[derive(Clone, Debug)]
@@ -58,7 +62,7 @@ fn name(signal: i32) -> Option<&'static str> {
 
 /// The last lines of the logs in this directory, or the one that names the query with which it crashed.
 pub(super) fn last_words(run_dir: &Path) -> String {
-    let words = LOGS.map(|log| last_lines(&run_dir.join(log)));
+    let words = [CHILD_LOG, SERVER_LOG].map(|log| last_lines(&run_dir.join(log)));
     words.into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" | ")
 }
 
@@ -68,8 +72,9 @@ fn last_lines(log: &Path) -> String {
     if let Some(line) = text.lines().rfind(|line| line.contains("Received signal")) {
         return line.to_owned();
     }
-    // The engine prints this at each start.
-    let says = |line: &&str| !line.trim().is_empty() && !line.starts_with("Logging error to ");
+    // The engine and the child print these at each start.
+    let usual = ["Logging error to ", CONFINED];
+    let says = |line: &&str| !line.trim().is_empty() && !usual.iter().any(|usual| line.starts_with(usual));
     let lines: Vec<&str> = text.lines().filter(says).collect();
     lines.get(lines.len().saturating_sub(5)..).unwrap_or_default().join(" | ")
 }

@@ -1,36 +1,35 @@
-//! The two ports of the server.
+//! The ports of the server.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use super::{error::EmbeddedError, options::Options};
 
 /// Ports on 127.0.0.1.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Ports {
     pub(super) http: u16,
-    pub(super) tcp: u16,
+    /// Of the native protocol, where the options ask for it.
+    pub(super) native: Option<u16>,
 }
 
 impl Ports {
-    /// The given ports, checked to be free, and free ones where none is given.
+    /// The given port, checked to be free, or free ones.
     pub(super) fn choose(options: &Options) -> Result<Self, EmbeddedError> {
-        if let (Some(http), Some(tcp)) = (options.http_port, options.tcp_port)
-            && http == tcp
-        {
-            return Err(EmbeddedError::SamePort(http));
-        }
-        // If another ClickHouse listened on a given port, it would answer our pings in place of the child.
-        // All listeners are kept until both ports are known, so that no free port is one of the given ones.
-        let http = options.http_port.map(listen).transpose()?;
-        let tcp = options.tcp_port.map(listen).transpose()?;
-        let (http, tcp) = (http.map_or_else(|| listen(0), Ok)?, tcp.map_or_else(|| listen(0), Ok)?);
+        // Both listeners are kept until both ports are known: they must differ.
+        let http = listen(options.http_port.unwrap_or(0))?;
+        let native = options.opens_native_port.then(|| listen(0)).transpose()?;
         let port = |listener: &TcpListener| {
             let address = listener.local_addr();
             address
                 .map(|address| address.port())
                 .map_err(|source| EmbeddedError::Io { doing: "find a free port".to_owned(), source })
         };
-        Ok(Self { http: port(&http)?, tcp: port(&tcp)? })
+        Ok(Self { http: port(&http)?, native: native.as_ref().map(port).transpose()? })
+    }
+
+    /// All of them.
+    pub(super) fn all(self) -> impl Iterator<Item = u16> {
+        [Some(self.http), self.native].into_iter().flatten()
     }
 }
 

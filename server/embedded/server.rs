@@ -1,11 +1,10 @@
 //! [`EmbeddedClickHouse`]: starts the child, waits until it answers, and ends it.
 
 use std::{
-    fs::{self, File},
-    io,
+    fs, io,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -13,21 +12,22 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    child::{CHILD_COMMAND, NOT_LOADED, TEMPORARY_VARIABLE},
+    access::{self, Account},
+    child::{self, CONFINED, NOT_LOADED, Start},
     config_xml,
-    directories::{clear_but, temporary_dir, unique_name},
-    ended::{self, Ended},
+    confine::Confined,
+    directories::{
+        clear_but, create_private, make_data_dir, make_new, make_private, temporary_dir, unique_name,
+    },
+    ended::{self, CHILD_LOG, Ended},
     error::{EmbeddedError, START_TIMEOUT, io_error, or_none},
     library::{self, LibraryError},
+    listener::listens_alone,
     options::Options,
-    ping::answers_ping,
+    ping,
     ports::Ports,
 };
-use crate::{
-    config::{Compression, StoreSettings},
-    flow_log::FlowWriter,
-    store::StoreError,
-};
+use crate::config::StoreSettings;
 
 /// How long the end of a child is waited for. Without open connections it takes less than 50 ms. With one it
 /// would take 5 s, and nobody needs the answers that it would still give.
@@ -35,13 +35,15 @@ const STOP_GRACE: Duration = Duration::from_millis(200);
 /// Starts with free ports: another process may take such a port before the engine listens on it.
 const START_ATTEMPTS: u32 = 3;
 const POLL: Duration = Duration::from_millis(5);
+/// Directory of runs in the data directory.
+const RUNS: &str = "runs";
 
 /// A running ClickHouse. Ends when dropped, or when this process ends in any way.
 #[derive(Debug)]
 pub struct EmbeddedClickHouse {
     child: Child,
-    http_port: u16,
-    tcp_port: u16,
+    ports: Ports,
+    accounts: Vec<Account>,
     data_dir: PathBuf,
     run_dir: PathBuf,
     /// What is removed when the server ends: the directory of the run, or all of a temporary directory.
@@ -51,21 +53,23 @@ pub struct EmbeddedClickHouse {
 }
 
 impl EmbeddedClickHouse {
-    /// Starts the server and waits until it answers, 0.1 to 0.3 s. Blocks: on an async runtime call it from
-    /// `spawn_blocking`.
+    /// Starts the server, with the schema of the flow log in it, and waits until it answers, 0.5 to 1 s. Blocks: on
+    /// an async runtime call it from `spawn_blocking`.
     pub fn start(options: Options) -> Result<Self, EmbeddedError> {
         let library = library::find()?;
         let mut ports = Ports::choose(&options)?;
         let temporary = options.data_dir.is_none();
-        let data_dir = options.data_dir.clone().unwrap_or_else(temporary_dir);
-        fs::create_dir_all(&data_dir).map_err(|source| io_error("make", &data_dir, source))?;
-        let data_dir = data_dir.canonicalize().map_err(|source| io_error("find", &data_dir, source))?;
-        let fixed_ports = options.http_port.is_some() && options.tcp_port.is_some();
+        let may_change_ports = options.http_port.is_none();
 
         let mut attempt = 1;
         loop {
-            match Self::start_once(&options, &library, &data_dir, ports, temporary) {
-                Err(EmbeddedError::EndedEarly { .. }) if !fixed_ports && attempt < START_ATTEMPTS => {
+            // A child that ended may have removed a temporary one.
+            let data_dir = data_dir(&options)?;
+            match Self::start_once(&options, &library, &data_dir, ports) {
+                Err(EmbeddedError::EndedEarly { .. }) if may_change_ports && attempt < START_ATTEMPTS => {
+                    if temporary {
+                        let _ = fs::remove_dir_all(&data_dir);
+                    }
                     ports = Ports::choose(&options)?;
                     attempt += 1
                 }
@@ -85,21 +89,25 @@ impl EmbeddedClickHouse {
         library: &Path,
         data_dir: &Path,
         ports: Ports,
-        temporary: bool,
     ) -> Result<Self, EmbeddedError> {
-        // A directory for each run: a second start on a used directory must not touch the files of the first.
-        let run_dir = data_dir.join("runs").join(unique_name());
-        let config = config_xml::write(data_dir, &run_dir, ports.http, ports.tcp, &options.users)
-            .map_err(|source| io_error("write the configuration into", &run_dir, source))?;
-        let log = run_dir.join("child.log");
-        let output = File::create(&log).map_err(|source| io_error("write", &log, source))?;
-        let errors = output.try_clone().map_err(|source| io_error("write", &log, source))?;
-        let mut command = Command::new(&options.executable);
-        command.arg(CHILD_COMMAND).arg("--config").arg(&config);
-        command.env(library::PATH_VARIABLE, library);
-        if temporary {
-            command.env(TEMPORARY_VARIABLE, data_dir);
+        let temporary = options.data_dir.is_none();
+        for name in config_xml::DIRECTORIES.into_iter().chain([RUNS]) {
+            let directory = data_dir.join(name);
+            make_private(&directory).map_err(|source| io_error("make", &directory, source))?;
         }
+        // A directory for each run: a second start on a used directory must not touch the files of the first.
+        let run_dir = data_dir.join(RUNS).join(unique_name());
+        let accounts = access::accounts(&options.users)
+            .map_err(|source| io_error("read random numbers for the passwords in", &run_dir, source))?;
+        make_new(&run_dir)
+            .and_then(|()| config_xml::write(data_dir, &run_dir, ports, &accounts))
+            .map_err(|source| io_error("write the configuration into", &run_dir, source))?;
+        let log = run_dir.join(CHILD_LOG);
+        let output = create_private(&log).map_err(|source| io_error("write", &log, source))?;
+        let errors = output.try_clone().map_err(|source| io_error("write", &log, source))?;
+        let config = run_dir.join(config_xml::CONFIG);
+        let start = Start { config, data_dir: data_dir.to_owned(), ports, temporary };
+        let mut command = child::command(&options.executable, library, &start);
         command.stdin(Stdio::piped()).stdout(output).stderr(errors);
         // Ctrl-C is for the parent: it ends the child after the last request that needs it.
         command.process_group(0);
@@ -107,8 +115,8 @@ impl EmbeddedClickHouse {
 
         let mut server = Self {
             child,
-            http_port: ports.http,
-            tcp_port: ports.tcp,
+            ports,
+            accounts,
             data_dir: data_dir.to_owned(),
             leftovers: Some(if temporary { data_dir.to_owned() } else { run_dir.clone() }),
             keeps_logs: false,
@@ -120,17 +128,17 @@ impl EmbeddedClickHouse {
 
     /// Base URL of the HTTP interface, without a slash at the end.
     pub fn http_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.http_port)
+        format!("http://127.0.0.1:{}", self.ports.http)
     }
 
     /// Port of the HTTP interface on 127.0.0.1.
     pub fn http_port(&self) -> u16 {
-        self.http_port
+        self.ports.http
     }
 
-    /// Port of the native protocol on 127.0.0.1.
-    pub fn tcp_port(&self) -> u16 {
-        self.tcp_port
+    /// Port of the native protocol on 127.0.0.1, where the options asked for it.
+    pub fn native_port(&self) -> Option<u16> {
+        self.ports.native
     }
 
     /// Where its data, configuration and logs are.
@@ -166,16 +174,38 @@ impl EmbeddedClickHouse {
         self.child.id()
     }
 
-    /// Creates the schema of the flow log in it.
-    pub async fn create_schema(&self) -> Result<(), StoreError> {
-        let writer = FlowWriter::new(&self.store_settings());
-        writer.map_err(|error| StoreError::Nonsense(error.to_string()))?.create_schema().await
+    /// How to read its flow log, with no right to do anything else: for what serves requests.
+    pub fn reader_settings(&self) -> StoreSettings {
+        self.settings_of(access::READER)
     }
 
-    /// How to reach its flow log.
+    /// How to read its flow log, and to write rows and names. The schema is there already, and cannot be changed.
     pub fn store_settings(&self) -> StoreSettings {
-        // Over loopback, compression only costs time.
-        StoreSettings { url: self.http_url(), compression: Compression::None, ..StoreSettings::default() }
+        self.settings_of(access::WRITER)
+    }
+
+    /// How a user of the options reaches the flow log. A name that is none of theirs has no password.
+    pub fn settings_of(&self, user: &str) -> StoreSettings {
+        let stranger = || Account::stranger(user);
+        let account = self.accounts.iter().find(|account| account.name == user).cloned();
+        access::settings(&account.unwrap_or_else(stranger), self.ports.http)
+    }
+
+    /// Writes two configuration files for other programs of our user: to read the flow log, and to write to it.
+    /// They are removed when the server ends. Returns their paths in this order.
+    pub fn write_access_files(&self) -> io::Result<[PathBuf; 2]> {
+        Ok([
+            access::write_file(&self.run_dir, "reader.toml", &self.reader_settings())?,
+            access::write_file(&self.run_dir, "writer.toml", &self.store_settings())?,
+        ])
+    }
+
+    /// How far the kernel keeps the server from files outside of its directory, from programs, and from the
+    /// network. Where it does not, whoever has a password of the server can read files of our user.
+    pub fn confined(&self) -> Confined {
+        let log = fs::read_to_string(self.run_dir.join(CHILD_LOG)).unwrap_or_default();
+        let said = log.lines().find_map(|line| Confined::of(line.strip_prefix(CONFINED)?));
+        said.unwrap_or(Confined::Not)
     }
 
     /// Ends the server: at once if it has no open connection, else by force after 0.2 s.
@@ -197,7 +227,10 @@ impl EmbeddedClickHouse {
             if let Some(status) = ended {
                 return Err(self.failed_start(status, library, temporary));
             }
-            if answers_ping(self.http_port) {
+            // In this order: a password is sent to the child only.
+            if self.listens()?
+                && self.accounts.first().is_some_and(|reader| ping::answers(self.ports.http, reader))
+            {
                 return Ok(());
             }
             if Instant::now() >= deadline {
@@ -210,6 +243,20 @@ impl EmbeddedClickHouse {
             )]
             thread::sleep(POLL);
         }
+    }
+
+    /// Whether each port is listened to by the child, and by nobody else.
+    fn listens(&self) -> Result<bool, EmbeddedError> {
+        for port in self.ports.all() {
+            match listens_alone(self.child.id(), port) {
+                Ok(true) => {}
+                // The child has just ended.
+                Err(source) if source.kind() == io::ErrorKind::NotFound => return Ok(false),
+                Ok(false) => return Ok(false),
+                Err(source) => return Err(io_error("look who listens in", Path::new("/proc"), source)),
+            }
+        }
+        Ok(true)
     }
 
     fn failed_start(&mut self, status: ExitStatus, library: &Path, temporary: bool) -> EmbeddedError {
@@ -257,4 +304,19 @@ impl Drop for EmbeddedClickHouse {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// The directory of the data, made where it is not there yet.
+fn data_dir(options: &Options) -> Result<PathBuf, EmbeddedError> {
+    let path = match &options.data_dir {
+        Some(path) => {
+            make_data_dir(path).map_err(|source| io_error("use the data directory", path, source))?;
+            path.clone()
+        }
+        None => {
+            let temporary = temporary_dir().and_then(|path| make_new(&path).map(|()| path));
+            temporary.map_err(|source| io_error("make a directory in", &std::env::temp_dir(), source))?
+        }
+    };
+    path.canonicalize().map_err(|source| io_error("find", &path, source))
 }

@@ -27,8 +27,12 @@ impl FlowWriter {
         })
     }
 
-    /// Creates databases, tables, dictionaries and enumerations that do not exist yet.
+    /// Creates databases, tables, dictionaries and enumerations that do not exist yet. Where all of them exist,
+    /// this needs no right to create any.
     pub async fn create_schema(&self) -> Result<(), StoreError> {
+        if self.has_schema().await? {
+            return Ok(());
+        }
         for statement in ddl::statements_of(self.prefix()) {
             self.execute(&statement).await?;
         }
@@ -52,6 +56,17 @@ impl FlowWriter {
             insert.write(&PhysicalRow::from(row)).await.map_err(clickhouse::store_error)?;
         }
         insert.end().await.map_err(clickhouse::store_error)
+    }
+
+    /// The server counts a dictionary among the tables.
+    async fn has_schema(&self) -> Result<bool, StoreError> {
+        let names = ddl::names_of(self.prefix());
+        let listed: Vec<String> =
+            names.iter().map(|(database, name)| format!("('{database}', '{name}')")).collect();
+        let sql =
+            format!("SELECT count() FROM system.tables WHERE (database, name) IN ({})", listed.join(", "));
+        let found: u64 = self.client.query(&sql).fetch_one().await.map_err(clickhouse::store_error)?;
+        Ok(found == names.len() as u64)
     }
 
     async fn write_names(&self, rows: &[StoredRow]) -> Result<(), StoreError> {

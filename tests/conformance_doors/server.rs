@@ -41,21 +41,16 @@ impl Server {
         let clickhouse = EmbeddedClickHouse::start(options).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            clickhouse.create_schema().await.unwrap();
             let writer = FlowWriter::new(&clickhouse.store_settings()).unwrap();
             writer.write(&World::new().rows).await.unwrap();
         });
 
+        let store = clickhouse.reader_settings();
         let mut serve = Command::new(PROGRAM)
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--clickhouse-url",
-                &clickhouse.http_url(),
-                "--config",
-            ])
+            .args(["serve", "--listen", "127.0.0.1:0", "--clickhouse-url", &store.url, "--config"])
             .arg(case::folder().join("server.toml"))
+            .env("TRACE_COMPLETION_STORE_USER", &store.user)
+            .env("TRACE_COMPLETION_STORE_PASSWORD", store.password.expose())
             .env("TRACE_COMPLETION_LOG_FORMAT", "json")
             .stderr(Stdio::piped())
             .spawn()

@@ -24,12 +24,15 @@ use trace_completion::{
     api,
     config::{Config, StoreSettings, Tracing},
     contract::REST_PATH,
-    embedded::{EmbeddedClickHouse, Options},
+    embedded::{EmbeddedClickHouse, Options, User},
     flow_log::{FlowWriter, StoredRow, ddl},
     store::ClickHouseStore,
 };
 
 use crate::support::cases;
+
+/// May make databases.
+const ADMIN: &str = "admin";
 
 type Fault = Box<dyn Error + Send + Sync>;
 
@@ -93,7 +96,12 @@ impl Rig {
         let executable = PathBuf::from(env!("CARGO_BIN_EXE_trace-completion"));
         let lanes = thread::available_parallelism().map_or(1, usize::from).min(4);
         Ok(Self {
-            clickhouse: EmbeddedClickHouse::start(Options { executable, ..Options::default() })?,
+            // Each lane has databases of its own.
+            clickhouse: EmbeddedClickHouse::start(Options {
+                executable,
+                users: vec![User::with_all_rights(ADMIN)],
+                ..Options::default()
+            })?,
             runtime: tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
             client: Client::builder(TokioExecutor::new()).build_http(),
             lanes: (0..lanes).map(|_| Mutex::default()).collect(),
@@ -132,11 +140,15 @@ impl Lane {
     async fn new(clickhouse: &EmbeddedClickHouse) -> Result<Self, Fault> {
         static NEXT: AtomicUsize = AtomicUsize::new(2);
         let prefix = format!("{:04}_", NEXT.fetch_add(1, Ordering::Relaxed));
-        let settings = StoreSettings { database: format!("{prefix}flow_log"), ..clickhouse.store_settings() };
+        let settings =
+            StoreSettings { database: format!("{prefix}flow_log"), ..clickhouse.settings_of(ADMIN) };
         let writer = FlowWriter::new(&settings)?;
         writer.create_schema().await?;
         Ok(Self {
-            clickhouse: clickhouse::Client::default().with_url(&settings.url),
+            clickhouse: clickhouse::Client::default()
+                .with_url(&settings.url)
+                .with_user(&settings.user)
+                .with_password(settings.password.expose()),
             writer,
             store: Arc::new(ClickHouseStore::new(&settings)?),
             servers: Vec::new(),

@@ -15,16 +15,33 @@ use tokio::{
 };
 use trace_completion::{
     config::StoreSettings,
-    embedded::{EmbeddedClickHouse, Options},
+    embedded::{EmbeddedClickHouse, Options, User},
     flow::Texts,
     flow_log::{FlowWriter, StoredRow},
     store::{ClickHouseStore, FlowStore, StoreError},
 };
 
-use crate::fixture::{Fixture, by_trace_id, context, counters, entry, options, password, row};
+use crate::fixture::{ADMIN, Fixture, become_user, by_trace_id, context, counters, entry, options, row};
 
 fn store_at(url: &str) -> ClickHouseStore {
     ClickHouseStore::new(&StoreSettings { url: url.to_owned(), ..StoreSettings::default() }).unwrap()
+}
+
+/// A server that has the same user and password whenever it is started again.
+fn restartable() -> Options {
+    let user = User { password: "sesame".to_owned(), ..User::with_all_rights(ADMIN) };
+    Options { users: vec![user], ..options() }
+}
+
+/// A store that knows that user.
+fn store_of_restartable(port: u16) -> ClickHouseStore {
+    let settings = StoreSettings {
+        url: format!("http://127.0.0.1:{port}"),
+        user: ADMIN.to_owned(),
+        password: "sesame".to_owned().into(),
+        ..StoreSettings::default()
+    };
+    ClickHouseStore::new(&settings).unwrap()
 }
 
 fn start(options: Options) -> EmbeddedClickHouse {
@@ -48,17 +65,12 @@ async fn a_server_that_comes_late_is_found() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let store = store_at(&format!("http://127.0.0.1:{port}"));
+    let store = store_of_restartable(port);
     let error = store.search(&context(1), &entry("t"), &mut Texts::new()).await.unwrap_err();
     assert!(matches!(error, StoreError::Unreachable(_)), "{error}");
 
-    let server = start(Options { http_port: Some(port), ..options() });
+    let server = start(Options { http_port: Some(port), ..restartable() });
     store.ping().await.unwrap();
-    assert!(matches!(
-        store.search(&context(1), &entry("t"), &mut Texts::new()).await,
-        Err(StoreError::Schema(_))
-    ));
-    server.create_schema().await.unwrap();
     let writer = FlowWriter::new(&server.store_settings()).unwrap();
     writer.write(&[StoredRow { trace_id: "t".into(), ..row(1) }]).await.unwrap();
     let page = store.search(&context(1), &entry("t"), &mut Texts::new()).await.unwrap();
@@ -69,13 +81,12 @@ async fn a_server_that_comes_late_is_found() {
 async fn a_server_that_restarts_costs_no_query() {
     let dir =
         std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("restart-{}", std::process::id()));
-    let options = Options { data_dir: Some(dir.clone()), ..options() };
+    let options = Options { data_dir: Some(dir.clone()), ..restartable() };
     let server = start(options.clone());
     let port = server.http_port();
-    server.create_schema().await.unwrap();
     let writer = FlowWriter::new(&server.store_settings()).unwrap();
     writer.write(&[StoredRow { trace_id: "t".into(), ..row(1) }]).await.unwrap();
-    let store = store_at(&server.http_url());
+    let store = store_of_restartable(port);
     let mut texts = Texts::new();
     assert_eq!(store.search(&context(1), &entry("t"), &mut texts).await.unwrap().rows.len(), 1);
 
@@ -92,9 +103,8 @@ async fn a_server_that_restarts_costs_no_query() {
 
 #[tokio::test]
 async fn a_server_that_is_killed_in_the_middle_is_no_short_page() {
-    let server = start(options());
-    server.create_schema().await.unwrap();
-    let client = clickhouse::Client::default().with_url(server.http_url());
+    let server = start(restartable());
+    let client = crate::fixture::client(&server.settings_of(ADMIN));
     // long texts and a sleep for each row: some rows arrive long before the last
     for sql in [
         "INSERT INTO flow_log.l7_flow_log_local (_id, time, trace_id, span_id) \
@@ -107,7 +117,7 @@ async fn a_server_that_is_killed_in_the_middle_is_no_short_page() {
     ] {
         client.query(sql).execute().await.unwrap();
     }
-    let store = store_at(&server.http_url());
+    let store = store_of_restartable(server.http_port());
     let (context, question, mut texts) = (context(1000), by_trace_id(["t"]), Texts::new());
     let (result, ()) = tokio::join!(store.search(&context, &question, &mut texts), async {
         crate::fixture::eventually("the query to run", || async {
@@ -251,7 +261,7 @@ async fn a_server_that_is_no_clickhouse_makes_no_sense() {
 #[tokio::test]
 async fn wrong_credentials_and_rights_are_denied() {
     let (fixture, _) = Fixture::with_rows(&[StoredRow { trace_id: "t".into(), ..row(1) }]).await;
-    let stranger = fixture.store_with(|settings| settings.password = password("wrong"));
+    let stranger = fixture.store_with(|settings| settings.password = "wrong".to_owned().into());
     for error in [
         stranger.search(&context(1), &entry("t"), &mut Texts::new()).await.unwrap_err(),
         stranger.ping().await.unwrap_err(),
@@ -260,10 +270,7 @@ async fn wrong_credentials_and_rights_are_denied() {
         assert!(!error.to_string().contains("wrong"), "{error}");
     }
     // may log in, and see nothing
-    let nobody = fixture.store_with(|settings| {
-        settings.user = "nobody".into();
-        settings.password = password("sesame");
-    });
+    let nobody = fixture.store_with(|settings| become_user(settings, "nobody"));
     let error = nobody.search(&context(1), &entry("t"), &mut Texts::new()).await.unwrap_err();
     assert!(matches!(error, StoreError::Denied(_) | StoreError::Schema(_)), "{error}");
 }

@@ -23,20 +23,26 @@ use trace_completion::{
 pub(crate) const SECOND: u32 = 1_767_000_000;
 pub(crate) const WINDOW: Window = Window { from_s: SECOND as i64 - 1000, to_s: SECOND as i64 + 1000 };
 
+/// May do all, in all databases: each test has its own.
+pub(crate) const ADMIN: &str = "admin";
+
 // never dropped: the server ends because this process does
 static SERVER: LazyLock<Result<EmbeddedClickHouse, String>> = LazyLock::new(|| {
     let user = |name: &str, readonly, grants: &[&str]| User {
         name: name.to_owned(),
-        password: "sesame".to_owned(),
         readonly,
         grants: grants.iter().map(|grant| (*grant).to_owned()).collect(),
+        ..User::default()
     };
     let users = vec![
+        User::with_all_rights(ADMIN),
         user("reader", true, &["GRANT SELECT ON *.*", "GRANT dictGet ON *.*"]),
         user("nameless", true, &["GRANT SELECT ON *.*"]),
         user("nobody", true, &["GRANT SELECT ON system.one"]),
     ];
-    EmbeddedClickHouse::start(Options { users, ..options() }).map_err(|error| error.to_string())
+    // It asks another server in a test of clusters.
+    EmbeddedClickHouse::start(Options { users, opens_native_port: true, ..options() })
+        .map_err(|error| error.to_string())
 });
 
 /// The server. Each test fails with the reason if there is none, such as how to get the library.
@@ -78,7 +84,7 @@ impl Fixture {
     pub(crate) fn bare() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(2);
         let prefix = format!("{:04}_", NEXT.fetch_add(1, Ordering::Relaxed));
-        let settings = StoreSettings { database: format!("{prefix}flow_log"), ..server().store_settings() };
+        let settings = StoreSettings { database: format!("{prefix}flow_log"), ..server().settings_of(ADMIN) };
         let store = ClickHouseStore::new(&settings).unwrap();
         Self { settings, prefix, store }
     }
@@ -140,11 +146,16 @@ impl Fixture {
 }
 
 pub(crate) fn client(settings: &StoreSettings) -> Client {
-    Client::default().with_url(&settings.url)
+    Client::default()
+        .with_url(&settings.url)
+        .with_user(&settings.user)
+        .with_password(settings.password.expose())
 }
 
-pub(crate) fn password(text: &str) -> trace_completion::config::Password {
-    text.to_owned().into()
+/// The settings become those of another user of the server.
+pub(crate) fn become_user(settings: &mut StoreSettings, name: &str) {
+    let StoreSettings { user, password, .. } = server().settings_of(name);
+    (settings.user, settings.password) = (user, password);
 }
 
 pub(crate) fn context(limit_rows: u32) -> ReadContext {

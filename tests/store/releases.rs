@@ -8,7 +8,7 @@ use std::{
 
 use trace_completion::{
     config::StoreSettings,
-    embedded::EmbeddedClickHouse,
+    embedded::{EmbeddedClickHouse, Options, User},
     flow::{FlowRow, RowId, Texts},
     flow_log::{FlowWriter, StoredRow},
     search::{AssociationKeys, Question},
@@ -16,7 +16,8 @@ use trace_completion::{
 };
 
 use crate::fixture::{
-    Fixture, SECOND, WINDOW, by_trace_id, context, counters, entry, eventually, options, password, row, text,
+    ADMIN, Fixture, SECOND, WINDOW, become_user, by_trace_id, context, counters, entry, eventually, options,
+    row, text,
 };
 
 fn named_row(counter: u64) -> StoredRow {
@@ -221,10 +222,7 @@ async fn a_dictionary_that_does_not_load_is_left_out() {
 #[tokio::test]
 async fn a_user_without_the_right_to_names_reads_without_them() {
     let (fixture, _) = Fixture::with_rows(&[named_row(1)]).await;
-    let store = fixture.store_with(|settings| {
-        settings.user = "nameless".into();
-        settings.password = password("sesame");
-    });
+    let store = fixture.store_with(|settings| become_user(settings, "nameless"));
     let fixture = Fixture { store, ..fixture };
     assert_eq!(names(&fixture).await, NO_NAMES);
 }
@@ -256,13 +254,15 @@ async fn a_node_that_is_away_is_an_error_and_no_half_answer() {
     let (fixture, _) = Fixture::with_rows(&[named_row(1)]).await;
     // The node that is there is a server of its own: the embedded one does not survive that a query breaks its
     // native connection off, as this one does when the other node turns out to be away.
-    let node = EmbeddedClickHouse::start(options()).unwrap();
-    let there = FlowWriter::new(&StoreSettings { url: node.http_url(), ..fixture.settings.clone() }).unwrap();
+    let users = vec![User::with_all_rights(ADMIN)];
+    let node = EmbeddedClickHouse::start(Options { users, opens_native_port: true, ..options() }).unwrap();
+    let database = fixture.settings.database.clone();
+    let there = FlowWriter::new(&StoreSettings { database, ..node.settings_of(ADMIN) }).unwrap();
     there.create_schema().await.unwrap();
     there.write(&[named_row(1)]).await.unwrap();
     // DeepFlow's profile for its own readers: half answers that look whole
     let settings = "SETTINGS skip_unavailable_shards = 1";
-    let nodes = format!("127.0.0.1:{},127.0.0.1:1", node.tcp_port());
+    let nodes = format!("127.0.0.1:{},127.0.0.1:1", node.native_port().unwrap());
     let half = format!("SELECT count() FROM remote('{nodes}', '$flow_log', 'l7_flow_log_local') {settings}");
     assert_eq!(fixture.number(&half).await, 1);
     fixture.run("DROP TABLE `$flow_log`.l7_flow_log").await;

@@ -106,10 +106,7 @@ async fn queries_carry_their_id_and_limits() {
 #[tokio::test]
 async fn a_read_only_user_is_enough() {
     let (fixture, _) = Fixture::with_rows(&one_row_an_hour()).await;
-    let store = fixture.store_with(|settings| {
-        settings.user = "reader".into();
-        settings.password = crate::fixture::password("sesame");
-    });
+    let store = fixture.store_with(|settings| crate::fixture::become_user(settings, "reader"));
     store.ping().await.unwrap();
     let mut texts = Texts::new();
     let page = store.search(&context(10), &entry("t"), &mut texts).await.unwrap();

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// A dictionary of names: its name, the table under it, its key, and the attribute that holds the name.
 pub(super) struct NameDictionary {
     pub(super) dictionary: &'static str,
-    table: &'static str,
+    pub(super) table: &'static str,
     key: &'static [(&'static str, &'static str)],
     attribute: &'static str,
 }

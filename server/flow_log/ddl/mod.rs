@@ -17,4 +17,4 @@ mod enumerations;
 mod statements;
 
 pub use enumerations::l7_protocol_name;
-pub use statements::{reload_statements, statements, statements_of, text};
+pub use statements::{names_of, reload_statements, statements, statements_of, text};

@@ -41,6 +41,15 @@ pub fn statements_of(prefix: &str) -> Vec<String> {
     statements
 }
 
+/// Database and name of each table and dictionary that [`statements_of`] creates.
+pub fn names_of(prefix: &str) -> Vec<(String, &'static str)> {
+    let tables = [("flow_log", "l7_flow_log_local"), ("flow_log", "l7_flow_log")];
+    let names = NAME_DICTIONARIES
+        .iter()
+        .flat_map(|names| [("flow_tag", names.table), ("flow_tag", names.dictionary)]);
+    tables.into_iter().chain(names).map(|(database, name)| (format!("{prefix}{database}"), name)).collect()
+}
+
 /// The statements after which the dictionaries have read their tables again.
 pub fn reload_statements(prefix: &str) -> Vec<String> {
     NAME_DICTIONARIES
@@ -91,6 +100,13 @@ mod tests {
         let text = text();
         assert_eq!(text.matches(";\n\n").count(), statements().len());
         assert!(text.contains("CREATE TABLE IF NOT EXISTS `flow_log`.l7_flow_log_local"));
+        for (database, name) in names_of("") {
+            assert!(text.contains(&format!("IF NOT EXISTS `{database}`.{name}")), "{name}");
+        }
+        assert_eq!(
+            text.matches("CREATE TABLE").count() + text.matches("CREATE DICTIONARY").count(),
+            names_of("").len()
+        );
         assert!(statements_of("0002_").iter().all(|statement| statement.contains("`0002_flow_")));
     }
 }
