@@ -68,7 +68,7 @@ class RealServerTest {
   }
 
   private static ServerProcess server() {
-    return ServerProcess.serve("--clickhouse-url", store.address);
+    return ServerProcess.serve("--config", store.address);
   }
 
   private static TraceCompletionClient client(ServerProcess server) {
@@ -275,7 +275,7 @@ class RealServerTest {
       mute.awaitQuestion();
       first.kill();
       try (ServerProcess second =
-          ServerProcess.serveAt(port.number(), "--clickhouse-url", store.address)) {
+          ServerProcess.serveAt(port.number(), "--config", store.address)) {
         call.get(30, TimeUnit.SECONDS);
       }
     }

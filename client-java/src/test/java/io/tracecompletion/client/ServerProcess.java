@@ -21,7 +21,7 @@ final class ServerProcess implements AutoCloseable {
   private static final long PATIENCE_SECONDS = 60;
 
   private static final Pattern SERVES = Pattern.compile("listening.* address=(\\S+)");
-  private static final Pattern STORES = Pattern.compile("ready (http://\\S+)");
+  private static final Pattern STORES = Pattern.compile("(?s)reader (\\S+)\\n.*ready ");
 
   private static final Set<Process> RUNNING = ConcurrentHashMap.newKeySet();
 
@@ -68,7 +68,7 @@ final class ServerProcess implements AutoCloseable {
     return new ServerProcess(arguments, SERVES);
   }
 
-  /** A ClickHouse with the rows of the demo. */
+  /** A ClickHouse with the rows of the demo. Its address is the configuration file of a server that reads it. */
   static ServerProcess demoStore(Path data) {
     try (ServerProcess demo = new ServerProcess(
         List.of("demo", "--data-dir", data.toString()),
