@@ -274,8 +274,7 @@ class RealServerTest {
       CompletableFuture<?> call = way.ask(client);
       mute.awaitQuestion();
       first.kill();
-      try (ServerProcess second =
-          ServerProcess.serveAt(port.number(), "--config", store.address)) {
+      try (ServerProcess second = ServerProcess.serveAt(port.number(), "--config", store.address)) {
         call.get(30, TimeUnit.SECONDS);
       }
     }

@@ -68,7 +68,10 @@ final class ServerProcess implements AutoCloseable {
     return new ServerProcess(arguments, SERVES);
   }
 
-  /** A ClickHouse with the rows of the demo. Its address is the configuration file of a server that reads it. */
+  /**
+   * A ClickHouse with the rows of the demo. Its address is the configuration file of a server that
+   * reads it.
+   */
   static ServerProcess demoStore(Path data) {
     try (ServerProcess demo = new ServerProcess(
         List.of("demo", "--data-dir", data.toString()),
