@@ -18,24 +18,40 @@ fn dependencies() -> BTreeSet<String> {
         .collect()
 }
 
-#[test]
-fn every_dependency_has_its_line() {
-    let text = read("ARCHITECTURE.md");
-    let listed: BTreeSet<String> = text
-        .lines()
+fn listed_dependencies(text: &str) -> BTreeSet<String> {
+    text.lines()
         .skip_while(|line| *line != "## Dependencies")
         .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name.to_owned()))
-        .collect();
-    assert_eq!(listed, dependencies());
+        .collect()
+}
+
+#[test]
+fn every_dependency_has_its_line() {
+    assert_eq!(listed_dependencies(&read("ARCHITECTURE.md")), dependencies());
+}
+
+#[test]
+fn a_list_without_a_dependency_is_refused() {
+    let text = read("ARCHITECTURE.md").replace("| `axum` |", "| axum |");
+    assert_ne!(listed_dependencies(&text), dependencies());
+}
+
+/// Rooms that a map does not name.
+fn missing_rooms(map: &str) -> Vec<String> {
+    let entries = fs::read_dir(server_folder()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !map.contains(&format!("`server/{name}"))).collect()
 }
 
 #[test]
 fn every_room_is_on_the_map() {
-    let text = read("ARCHITECTURE.md");
-    for entry in fs::read_dir(server_folder()).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        assert!(text.contains(&format!("`server/{name}")), "server/{name} is not in ARCHITECTURE.md");
-    }
+    assert_eq!(missing_rooms(&read("ARCHITECTURE.md")), [""; 0]);
+}
+
+#[test]
+fn a_map_without_a_room_is_refused() {
+    let map = read("ARCHITECTURE.md").replace("`server/replay", "`server/played");
+    assert_eq!(missing_rooms(&map), ["replay"]);
 }
 
 /// Each key with its default, as the README's table writes them.
@@ -50,11 +66,8 @@ fn defaults() -> BTreeMap<String, String> {
     keys
 }
 
-#[test]
-fn the_readme_lists_every_key_with_its_default() {
-    let text = read("README.md");
-    let listed: BTreeMap<String, String> = text
-        .lines()
+fn listed_defaults(text: &str) -> BTreeMap<String, String> {
+    text.lines()
         .filter_map(|line| {
             let mut cells = line.strip_prefix("| `")?.split(" | ");
             let key = cells.next()?.strip_suffix('`')?;
@@ -63,6 +76,17 @@ fn the_readme_lists_every_key_with_its_default() {
                 key.contains('.') && key.chars().all(|c| c == '.' || c == '_' || c.is_alphanumeric());
             is_key.then(|| (key.to_owned(), default.to_owned()))
         })
-        .collect();
-    assert_eq!(listed, defaults());
+        .collect()
+}
+
+#[test]
+fn the_readme_lists_every_key_with_its_default() {
+    assert_eq!(listed_defaults(&read("README.md")), defaults());
+}
+
+#[test]
+fn a_readme_with_another_default_is_refused() {
+    let text =
+        read("README.md").replace("| `limits.max_streams` | `256` |", "| `limits.max_streams` | `255` |");
+    assert_ne!(listed_defaults(&text), defaults());
 }
